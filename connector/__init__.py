@@ -1,0 +1,1 @@
+"""Hearback's library: everything but HTTP."""

@@ -1,0 +1,5 @@
+"""The `hearback` command."""
+
+from connector.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,197 @@
+"""Send commands to a CRM: lease, look where an answer was lost, send in batches, record the effect."""
+
+import logging
+import random
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from connector.adapters.base import Adapter
+from connector.errors import (
+    ConfigurationError,
+    ConnectorError,
+    InvalidRecord,
+    OutcomeUnknown,
+    UnexpectedAnswer,
+)
+from connector.flows.retry import NextStep, RetryPolicy
+from connector.model.crm import ObjectType, Outcome, RecordRef, Upsert, Value, WriteResult
+from connector.services import Services
+from connector.settings.values import Mode
+from connector.store import commands
+from connector.store.commands import LEASE, Done, Failed, Leased
+
+log = logging.getLogger(__name__)
+
+POLICY = RetryPolicy()
+#: Parents before those that link to them.
+ORDER = (ObjectType.LEAD, ObjectType.CONTACT, ObjectType.ACCOUNT, ObjectType.DEAL, ObjectType.TASK, ObjectType.USER)
+#: After this much of the lease there is no time left for a call to end within it.
+LAST_CALL = LEASE - timedelta(seconds=14)
+
+Answer = WriteResult | ConnectorError
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Commands of one type this process may send, with the record ids their links point to."""
+
+    connection: str
+    object_type: ObjectType
+    leased: list[Leased]
+    targets: Mapping[str, str]
+    since: float
+
+
+def work(services: Services, connection: str) -> int:
+    """Send one batch of each object type; return how many commands were taken up."""
+    settings = services.current().settings
+    configured = settings.connections.get(connection)
+    if configured is None or configured.mode is not Mode.WRITE:
+        return 0
+    try:
+        adapter = services.adapter(settings, connection)
+    except ConfigurationError as err:
+        log.error("connection cannot start", extra={"connection": connection, "why": str(err)})
+        return 0
+    return sum(_send(services, adapter, connection, object_type) for object_type in ORDER)
+
+
+def _send(services: Services, adapter: Adapter, connection: str, object_type: ObjectType) -> int:
+    load = _take(services, adapter, connection, object_type)
+    if not load.leased:
+        return 0
+    answers = _answers(adapter, load)
+    _record(services, adapter, load, answers)
+    return len(load.leased)
+
+
+def _take(services: Services, adapter: Adapter, connection: str, object_type: ObjectType) -> Load:
+    since = time.monotonic()
+    with services.store.transaction() as tx:
+        if commands.paused(tx, connection):
+            return Load(connection, object_type, [], {}, since)
+        leased = commands.lease(tx, connection, object_type, services.worker, adapter.batch_size)
+        keys = sorted({key for command in leased for key in command.links.values()})
+        return Load(connection, object_type, leased, commands.bindings(tx, connection, keys), since)
+
+
+def _answers(adapter: Adapter, load: Load) -> dict[UUID, Answer]:
+    """Look, then send; every command has an answer at the end."""
+    try:
+        answers = _looked_up(adapter, load)
+        ready = []
+        for command in load.leased:
+            if command.id in answers:
+                continue
+            upsert = _upsert(command, load.targets)
+            if isinstance(upsert, ConnectorError):
+                answers[command.id] = upsert
+            else:
+                ready.append((command, upsert))
+        answers.update(_sent(adapter, load, ready))
+    except ConnectorError as err:
+        # A look failed: nothing was sent, so what was unknown stays so, and the rest is as it was.
+        return {command.id: err for command in load.leased}
+    return answers
+
+
+def _looked_up(adapter: Adapter, load: Load) -> dict[UUID, Answer]:
+    """Find records whose creation may have gone through (promise P5); a keyed type needs no look."""
+    if load.object_type in adapter.keyed:
+        return {}
+    doubtful = [c for c in load.leased if c.unknown and not (c.record or c.bound)]
+    if not doubtful:
+        return {}
+    found = adapter.find(load.object_type, [c.key for c in doubtful])
+    return {c.id: _as_answer(found[c.key]) for c in doubtful if c.key in found}
+
+
+def _as_answer(found: RecordRef | ConnectorError) -> Answer:
+    if isinstance(found, ConnectorError):
+        return found
+    return WriteResult(found, Outcome.CREATED)
+
+
+def _upsert(command: Leased, targets: Mapping[str, str]) -> Upsert | ConnectorError:
+    missing = [key for key in command.links.values() if key not in targets]
+    if missing:
+        return InvalidRecord(f"{', '.join(missing)} was never written to this CRM", fields=tuple(command.links))
+    linked: dict[str, Value] = {name: targets[key] for name, key in command.links.items()}
+    record = command.record or command.bound
+    return Upsert(
+        object_type=command.object_type,
+        key=command.key,
+        fields=command.fields | linked,
+        record=RecordRef(command.object_type, record) if record else None,
+        trace=str(command.id),
+    )
+
+
+def _sent(adapter: Adapter, load: Load, ready: Sequence[tuple[Leased, Upsert]]) -> dict[UUID, Answer]:
+    if not ready:
+        return {}
+    if time.monotonic() - load.since > LAST_CALL.total_seconds():
+        late = OutcomeUnknown("the lease ran too short to send; another attempt follows")
+        return {command.id: late for command, _ in ready}
+    try:
+        results = adapter.upsert([upsert for _, upsert in ready])
+    except ConnectorError as err:
+        return {command.id: err for command, _ in ready}
+    if len(results) != len(ready):
+        broken = UnexpectedAnswer(f"{len(results)} answers to {len(ready)} commands")
+        return {command.id: broken for command, _ in ready}
+    return {command.id: result for (command, _), result in zip(ready, results, strict=True)}
+
+
+def _record(services: Services, adapter: Adapter, load: Load, answers: Mapping[UUID, Answer]) -> None:
+    now = datetime.now(UTC)
+    done, failed = [], []
+    for command in load.leased:
+        answer = answers[command.id]
+        if isinstance(answer, WriteResult):
+            done.append(Done(command, answer.ref.id, str(answer.outcome), fingerprint(command.fields)))
+        else:
+            failed.append(_failed(adapter, command, answer, now))
+    rests = [answer for answer in answers.values() if isinstance(answer, ConnectorError) and _rests(answer)]
+    with services.store.transaction() as tx:
+        commands.finish(tx, load.connection, services.worker, done)
+        commands.fail(tx, services.worker, failed)
+        if rests:
+            _, wait = POLICY.next_step(rests[0], 1)
+            commands.pause(tx, load.connection, until=now + wait, reason=str(rests[0]))
+    log.info(
+        "commands sent",
+        extra={
+            "connection": load.connection,
+            "type": str(load.object_type),
+            "done": len(done),
+            "failed": len(failed),
+            "errors": sorted({type(a).__name__ for a in answers.values() if isinstance(a, ConnectorError)}),
+        },
+    )
+
+
+def _rests(error: ConnectorError) -> bool:
+    return POLICY.next_step(error, 1)[0] is NextStep.PAUSE
+
+
+def _failed(adapter: Adapter, command: Leased, error: ConnectorError, now: datetime) -> Failed:
+    burned = command.attempts + (0 if _rests(error) else 1)
+    step, wait = POLICY.next_step(error, max(burned, 1))
+    # Not for secrecy: spread retries so that a batch does not come back as one.
+    wait = wait * random.uniform(1.0, 1.2)  # noqa: S311
+    unknown = command.unknown or isinstance(error, OutcomeUnknown)
+    if step is NextStep.RECONCILE:
+        wait = max(wait, timedelta(seconds=adapter.search_lag + 1))
+    due = None if step is NextStep.PARK else now + wait
+    message = f"{type(error).__name__}: {error}"
+    return Failed(command, message[:500], due, unknown, burned)
+
+
+def fingerprint(fields: Mapping[str, Value]) -> dict[str, str]:
+    """Return short hashes of what was written, by field, to know our own words when they come back (P9)."""
+    return {name: f"{zlib.crc32(repr(value).encode()):08x}" for name, value in fields.items()}

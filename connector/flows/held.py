@@ -1,0 +1,66 @@
+"""The holding queue: a waiting lead gets its owner the moment somebody has room."""
+
+from connector.flows import route, write
+from connector.normalize.facets import facets_of
+from connector.routing.book import Book
+from connector.routing.decide import Case, Result, pool_has_room
+from connector.services import Active, Services
+from connector.store import Transaction, commands, decisions, leads
+from connector.store.leads import LeadRow
+
+LIMIT = 200
+
+
+def work(services: Services) -> int:
+    """Drain the holding queue as far as capacity goes; return how many leads found an owner."""
+    total = 0
+    while True:
+        drained = _work_batch(services)
+        total += drained
+        if drained < LIMIT:
+            return total
+
+
+def _work_batch(services: Services) -> int:
+    with services.store.transaction() as tx:
+        if not leads.held_pools(tx):
+            return 0
+        active = services.active(tx)
+        book = route.load_book(tx, active)
+        drained = drain(tx, active, book)
+        route.save_book(tx, book)
+        tx.after_commit(lambda: services.wake("commands"))
+        return drained
+
+
+def drain(tx: Transaction, active: Active, book: Book) -> int:
+    """Assign waiting leads while the ledger is locked, oldest first; an ineligible head never blocks."""
+    waiting = leads.held_pools(tx)
+    if not waiting:
+        return 0
+    roomy = [pool for pool in waiting if pool_has_room(pool, active.rules.rule_set, book)]
+    rows = leads.held(tx, roomy, tx.now(), LIMIT)
+    return sum(_try(tx, active, book, row) for row in rows)
+
+
+def _try(tx: Transaction, active: Active, book: Book, row: LeadRow) -> bool:
+    """Decide a waiting lead again; write something only if it finds an owner now."""
+    waited_out = row.held_until is not None and row.held_until <= tx.now()
+    lead = route.lead_from(row.data)
+    case = Case(
+        lead=str(row.id),
+        assign_seq=row.assign_seq + 1,
+        at=tx.now(),
+        facets=facets_of(lead, active.rules.domain_rules(lead.domain)),
+        snapshot=route.snapshot(row.data, row.salt),
+        waited_out=waited_out,
+    )
+    if route.preview(active, case, book).result is Result.HELD:
+        return False
+    decision, decision_row, reason = route.decided(active, case, book)
+    owner, connection = str(decision.owner), str(decision.connection)
+    leads.assign(tx, row, owner=owner, connection=connection, pool=decision.pool, reason=reason, now=tx.now())
+    decisions.insert(tx, [decision_row])
+    handover = write.Handover(row.id, lead, owner, connection, reason, row.correlation, tx.now())
+    commands.put(tx, write.hand_over(active.settings, handover))
+    return True

@@ -1,0 +1,13 @@
+"""What has to be tidied now and then: partitions ahead of time, finished bookkeeping."""
+
+from connector.services import Services
+from connector.store import upkeep
+
+
+def work(services: Services) -> None:
+    """Make room for next month's bodies and drop what nobody needs any more; safe to repeat."""
+    with services.store.transaction() as tx:
+        upkeep.make_partitions(tx)
+    with services.store.transaction() as tx:
+        upkeep.drop_stale_jobs(tx)
+        upkeep.drop_old_keys(tx)

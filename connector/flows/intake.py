@@ -1,0 +1,103 @@
+"""Work off stored deliveries: parse, normalise, match, route, and commit it all together."""
+
+from uuid import UUID
+
+from connector.flows import held, read, route, write
+from connector.flows.batches import work_off
+from connector.flows.read import Aside, Prepared
+from connector.model.delivery import Fate
+from connector.services import Active, Services
+from connector.store import Transaction, commands, deliveries, leads
+from connector.store.deliveries import Finished, StoredDelivery
+
+BATCH = 200
+
+
+def work(services: Services) -> int:
+    """Work off one batch of deliveries; return how many were taken up (0: nothing is waiting)."""
+    return work_off(services, "lead", BATCH, lambda tx, claimed: _work_batch(services, tx, claimed))
+
+
+def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDelivery]) -> None:
+    active = services.active(tx)
+    prepared, finished = _read_all(services, tx, active, claimed)
+    fresh, newer, repeated = _dedupe(tx, prepared)
+    finished.extend(repeated)
+    if fresh:
+        _route(tx, active, fresh)
+        finished.extend(Finished(p.delivery.id, Fate.LEADS, is_test=p.submission.is_test) for p in fresh)
+    # Leads are locked after the ledger, so newer versions come last.
+    finished.extend(Finished(p.delivery.id, update(tx, active, p, lead)) for p, lead in newer)
+    deliveries.finish(tx, finished)
+    tx.after_commit(lambda: services.wake("commands"))
+
+
+def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> None:
+    matched = route.match_all(tx, active, fresh)
+    book = route.load_book(tx, active)
+    # Whoever waits comes first, also for room that opened a moment ago.
+    held.drain(tx, active, book)
+    batch = route.decide_all(tx, active, matched, book)
+    route.save_book(tx, book)
+    route.save(tx, batch)
+    links = [(m.prepared, m.joins or m.prepared.id) for m in matched]
+    deliveries.link_keys(tx, [(p.delivery.source, p.key, lead, p.submission.version) for p, lead in links])
+
+
+def _read_all(
+    services: Services, tx: Transaction, active: Active, claimed: list[StoredDelivery]
+) -> tuple[list[Prepared], list[Finished]]:
+    prepared: list[Prepared] = []
+    finished: list[Finished] = []
+    for stored in claimed:
+        outcome = read.read(services, active.settings, stored)
+        if isinstance(outcome, Aside):
+            deliveries.quarantine(tx, stored.id, outcome.reason)
+            continue
+        reachable = [p for p in outcome if not read.unreachable(p.lead)]
+        if reachable:
+            prepared.extend(reachable)
+        else:
+            reasons = [read.unreachable(p.lead) for p in outcome] or ["the delivery holds no lead"]
+            finished.append(Finished(stored.id, Fate.REJECTED, reasons[0]))
+    return prepared, finished
+
+
+def _dedupe(
+    tx: Transaction, prepared: list[Prepared]
+) -> tuple[list[Prepared], list[tuple[Prepared, UUID]], list[Finished]]:
+    """Tell new submissions from newer versions of known ones (with their lead) and from duplicates."""
+    newest: dict[tuple[str, str], Prepared] = {}
+    for p in prepared:
+        known = newest.get((p.delivery.source, p.key))
+        if known is None or p.submission.version > known.submission.version:
+            newest[p.delivery.source, p.key] = p
+    claims = [(source, key, p.delivery.id, p.submission.version) for (source, key), p in newest.items()]
+    taken = deliveries.dedupe(tx, claims, read.CONTENT_WINDOW)
+    fresh, newer, duplicates = [], [], []
+    for p in prepared:
+        name = (p.delivery.source, p.key)
+        first, lead, version = taken.get(name, (newest[name].delivery.id, None, p.submission.version))
+        if newest[name] is p and name not in taken:
+            fresh.append(p)
+        elif newest[name] is p and lead is not None and p.submission.version > version:
+            newer.append((p, lead))
+        else:
+            duplicates.append(Finished(p.delivery.id, Fate.DUPLICATE, "the same submission came before", first))
+    alive = {p.delivery.id for p in fresh} | {p.delivery.id for p, _ in newer}
+    return fresh, newer, [d for d in duplicates if d.id not in alive]
+
+
+def update(tx: Transaction, active: Active, p: Prepared, lead: UUID) -> Fate:
+    """Put a newer version of a submission over the lead it made; tell its CRM what changed."""
+    row = leads.by_ids(tx, [lead])[lead]
+    before = route.lead_from(row.data)
+    after = route.overlay(before, p.lead)
+    leads.update_data(tx, lead, route.lead_data(after))
+    leads.insert_submissions(tx, [(p.delivery.id, p.position, lead, "updated")])
+    deliveries.link_keys(tx, [(p.delivery.source, p.key, lead, p.submission.version)])
+    changed = route.changed_fields(before, after)
+    if changed and row.owner and row.connection and not row.is_test:
+        handover = write.Handover(lead, after, row.owner, row.connection, row.reason, p.delivery.id, tx.now())
+        commands.put(tx, write.correct(handover, changed))
+    return Fate.UPDATED

@@ -1,0 +1,116 @@
+"""From stored bytes to normalised leads: parse and normalise, one delivery at a time, without side effects."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from connector.errors import UnreadableDelivery
+from connector.matching import person_keys
+from connector.model.delivery import Delivery
+from connector.model.identity import new_id
+from connector.model.lead import Lead, Submission
+from connector.normalize import normalize
+from connector.services import Services
+from connector.settings.values import Settings, Source
+from connector.sources.base import Reading, content_key
+from connector.sources.registry import source_for
+from connector.store.deliveries import StoredDelivery
+
+#: Equal content from a source without ids counts as one submission within this time (I10).
+CONTENT_WINDOW = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One lead of a delivery, ready to be matched. `id` is the lead it becomes unless the person is known."""
+
+    delivery: StoredDelivery
+    position: int
+    submission: Submission
+    lead: Lead
+    key: str
+    keys: tuple[tuple[str, str], ...]
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A delivery that needs a person, with the reason in plain words."""
+
+    delivery: StoredDelivery
+    reason: str
+
+
+def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
+    """Decrypt a stored delivery.
+
+    Raises:
+        UnreadableDelivery: its body is gone (retention).
+    """
+    if stored.sealed is None:
+        raise UnreadableDelivery("the body is past its retention time")
+    head, body = services.vault.open(stored.id, stored.sealed)
+    return Delivery(
+        id=stored.id,
+        source=stored.source,
+        received_at=stored.received_at,
+        content_type=stored.content_type,
+        body=body,
+        headers=head["headers"],
+        query=head["query"],
+        remote_ip=head.get("from", {}).get("ip") or None,
+    )
+
+
+def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared] | Aside:
+    """Read one delivery into leads, or say why a person must look at it."""
+    source = settings.sources.get(stored.source)
+    if source is None:
+        return Aside(stored, f"source {stored.source!r} is not configured any more: add it again, then replay")
+    try:
+        delivery = open_delivery(services, stored)
+        submissions = source_for(source.kind).parse(delivery, reading(settings, source))
+    except UnreadableDelivery as err:
+        return Aside(stored, f"unreadable: {err}")
+    suspicions = [reason for submission in submissions for reason in submission.suspicions]
+    if suspicions and stored.verified != "released":
+        return Aside(stored, "; ".join(dict.fromkeys(suspicions)))
+    return [
+        _prepared(stored, position, submission, settings, source) for position, submission in enumerate(submissions)
+    ]
+
+
+def reading(settings: Settings, source: Source) -> Reading:
+    """Copy what a source module may know out of the settings."""
+    return Reading(
+        mapping=source.mapping,
+        defaults=source.defaults,
+        honeypot=source.honeypot,
+        campaign=source.campaign,
+        campaigns=campaign_codes(settings),
+    )
+
+
+def campaign_codes(settings: Settings) -> dict[str, str]:
+    """Map every code a sender may use (key code, CRM id) to our campaign."""
+    codes = {campaign.key_code: key for key, campaign in settings.campaigns.items() if campaign.key_code}
+    for key, campaign in settings.campaigns.items():
+        codes.update({crm_id: key for crm_id in campaign.crm_ids.values()})
+    return codes
+
+
+def _prepared(
+    stored: StoredDelivery, position: int, submission: Submission, settings: Settings, source: Source
+) -> Prepared:
+    lead = normalize(submission, source=source.key, default_country=settings.country)
+    key = submission.lead_key or "content:" + content_key(source.key, submission.fields)
+    return Prepared(stored, position, submission, lead, key, person_keys(lead), new_id())
+
+
+def unreachable(lead: Lead) -> str:
+    """Return why nobody could answer this person, "" when somebody can."""
+    if lead.email or lead.phone or (lead.street and lead.last_name and (lead.postal_code or lead.city)):
+        return ""
+    said = "; ".join(lead.notes)
+    reason = "no way to reach the person: neither e-mail nor phone nor a postal address with a name"
+    return f"{reason} ({said})" if said else reason

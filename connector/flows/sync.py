@@ -1,0 +1,218 @@
+"""What the CRMs tell us: keep the mirror, free capacity, and turn changes into canonical events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from connector.adapters.base import Capability
+from connector.errors import ConfigurationError, ConnectorError
+from connector.flows import followups, read
+from connector.flows.batches import work_off
+from connector.flows.deliver import fingerprint
+from connector.model.crm import CrmEvent, EventType, ObjectType, Record
+from connector.model.delivery import Fate
+from connector.services import Services
+from connector.store import Transaction, deliveries, events, leads, ledger, mirror, sync
+from connector.store.deliveries import CRM_PREFIX, Finished, StoredDelivery
+from connector.store.events import Event
+from connector.store.mirror import MirrorRow
+from connector.store.sync import Bound
+
+BATCH = 20
+CLOSED_LEAD = frozenset(("closed", "converted"))
+PAGES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Events of one connection with what we know of their records."""
+
+    connection: str
+    events: Sequence[CrmEvent]
+    bound: dict[tuple[str, str], Bound]
+
+
+def work(services: Services) -> int:
+    """Work off stored webhook deliveries of the CRMs; return how many were taken up."""
+    return work_off(services, "crm", BATCH, lambda tx, claimed: _work_batch(services, tx, claimed))
+
+
+def poll(services: Services, connection: str) -> int:
+    """Read a connection's change feed from where we left it; makes up for lost webhooks. Return events seen."""
+    settings = services.current().settings
+    try:
+        adapter = services.adapter(settings, connection)
+    except ConfigurationError:
+        return 0
+    if Capability.CHANGE_FEED not in adapter.capabilities:
+        return 0
+    seen = 0
+    for _ in range(PAGES):
+        with services.store.transaction() as tx:
+            cursor = sync.cursor(tx, connection)
+        changes, following = adapter.changes_since(cursor)
+        with services.store.transaction() as tx:
+            apply(services, tx, connection, changes)
+            sync.advance(tx, connection, following)
+        seen += len(changes)
+        if following == cursor or not changes:
+            break
+    return seen
+
+
+def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDelivery]) -> None:
+    finished = []
+    for stored in claimed:
+        connection = stored.source.removeprefix(CRM_PREFIX)
+        settings = services.active(tx).settings
+        if connection not in settings.connections:
+            deliveries.quarantine(tx, stored.id, f"connection {connection!r} is not configured any more")
+            continue
+        try:
+            adapter = services.adapter(settings, connection)
+            parsed = adapter.parse_webhook(read.open_delivery(services, stored))
+        except (ConnectorError, ConfigurationError) as err:
+            deliveries.quarantine(tx, stored.id, f"unreadable: {err}")
+            continue
+        applied = apply(services, tx, connection, parsed)
+        finished.append(Finished(stored.id, Fate.APPLIED, f"{applied} of {len(parsed)} events were news"))
+    deliveries.finish(tx, finished)
+
+
+def apply(services: Services, tx: Transaction, connection: str, changes: Sequence[CrmEvent]) -> int:
+    """Take in events of one connection in order; return how many were news to us.
+
+    Applying an event twice, or after a later one, changes nothing.
+    """
+    refs = sorted({(str(event.ref.object_type), event.ref.id) for event in changes})
+    news = News(connection, changes, sync.bound(tx, connection, refs))
+    if any(_changes_capacity(news, event) for event in changes):
+        # The lock order wants the ledger before any lead.
+        ledger.lock(tx)
+    return sum(_apply_one(services, tx, news, event) for event in changes)
+
+
+def _changes_capacity(news: News, event: CrmEvent) -> bool:
+    if event.ref.object_type is not ObjectType.LEAD or (str(ObjectType.LEAD), event.ref.id) not in news.bound:
+        return False
+    return not _is_echo(news, event)
+
+
+def _apply_one(services: Services, tx: Transaction, news: News, event: CrmEvent) -> bool:
+    if event.type is EventType.UNKNOWN or _is_echo(news, event):
+        return False
+    binding = news.bound.get((str(event.ref.object_type), event.ref.id))
+    if event.ref.object_type is ObjectType.LEAD and binding is not None:
+        return _lead_changed(services, tx, event, binding)
+    return _mirrored(services, tx, news, event, binding)
+
+
+def _is_echo(news: News, event: CrmEvent) -> bool:
+    """Tell our own write coming back: every field we wrote still has the value we wrote (P9)."""
+    binding = news.bound.get((str(event.ref.object_type), event.ref.id))
+    if binding is None or event.record is None or not binding.written:
+        return False
+    said = fingerprint(event.record.fields)
+    return all(said.get(name, written) == written for name, written in binding.written.items())
+
+
+def _lead_changed(services: Services, tx: Transaction, event: CrmEvent, binding: Bound) -> bool:
+    lead = UUID(binding.key.removeprefix("lead:"))
+    if event.type is EventType.RECORD_DELETED or _status(event.record) in CLOSED_LEAD:
+        owner = leads.close(tx, lead, tx.now())
+        if owner is None:
+            return False
+        ledger.shift_open(tx, owner, -1)
+        tx.after_commit(lambda: services.wake("held"))
+        return True
+    return _owner_changed(services, tx, event, lead)
+
+
+def _owner_changed(services: Services, tx: Transaction, event: CrmEvent, lead: UUID) -> bool:
+    """Follow a person who moved the lead in the CRM: their choice stands."""
+    user = str(event.record.fields.get("owner") or "") if event.record else ""
+    settings = services.active(tx).settings
+    row = leads.by_ids(tx, [lead]).get(lead)
+    if row is None or not user:
+        return False
+    person = next((p.key for p in settings.people.values() if p.users.get(row.connection or "") == user), None)
+    if person is None:
+        return False
+    before = leads.change_owner(tx, lead, person)
+    if before is None:
+        return False
+    ledger.shift_open(tx, before, -1)
+    ledger.shift_open(tx, person, 1)
+    tx.after_commit(lambda: services.wake("held"))
+    return True
+
+
+def _mirrored(services: Services, tx: Transaction, news: News, event: CrmEvent, binding: Bound | None) -> bool:
+    before = mirror.get(tx, news.connection, str(event.ref.object_type), event.ref.id, lock=True)
+    if before is not None and before.changed_at >= event.occurred_at:
+        return False
+    row = _mirror_row(news.connection, event, before)
+    mirror.put(tx, row)
+    for fact in _facts(news.connection, event, before, row, binding):
+        if events.put(tx, fact):
+            followups.on_event(services, tx, fact)
+    return True
+
+
+def _mirror_row(connection: str, event: CrmEvent, before: MirrorRow | None) -> MirrorRow:
+    fields = dict(event.record.fields) if event.record else dict(before.fields if before else {})
+    return MirrorRow(
+        connection=connection,
+        object_type=str(event.ref.object_type),
+        record_id=event.ref.id,
+        email=str(fields.get("email") or "").casefold(),
+        phone=str(fields.get("phone") or ""),
+        domain=str(fields.get("domain") or "").casefold(),
+        owner=str(fields.get("owner") or ""),
+        open=str(fields.get("status") or fields.get("stage") or "open") not in (*CLOSED_LEAD, "won", "lost", "done"),
+        fields=fields,
+        changed_at=event.occurred_at,
+        deleted=event.type is EventType.RECORD_DELETED,
+    )
+
+
+def _facts(
+    connection: str, event: CrmEvent, before: MirrorRow | None, after: MirrorRow, binding: Bound | None
+) -> list[Event]:
+    """Name what happened in canonical events, from the difference between two states of a record."""
+    old = before.fields if before else {}
+    new = after.fields
+    found: list[str] = []
+    match event.ref.object_type:
+        case ObjectType.DEAL:
+            stage = new.get("stage")
+            if stage != old.get("stage") and stage in ("won", "lost"):
+                found.append(f"opportunity.{stage}")
+            if new.get("delivered_at") and not old.get("delivered_at"):
+                found.append("order.delivered")
+        case ObjectType.CALL if before is None:
+            found.append("call.logged")
+        case ObjectType.TASK:
+            if new.get("status") != old.get("status", "open"):
+                found.append("task.completed" if new.get("status") == "done" else "task.reopened")
+        case _:
+            pass
+    attributes = dict(new) | ({"key": binding.key} if binding else {})
+    return [_event(connection, name, event, attributes, event.occurred_at) for name in found]
+
+
+def _event(connection: str, name: str, event: CrmEvent, attributes: dict[str, object], at: datetime) -> Event:
+    return Event(
+        type=name,
+        source=connection,
+        source_id=f"{event.ref.object_type}:{event.ref.id}@{at.isoformat()}",
+        object_type=str(event.ref.object_type),
+        record_id=event.ref.id,
+        occurred_at=at,
+        attributes=attributes,
+    )
+
+
+def _status(record: Record | None) -> str:
+    return str(record.fields.get("status") or "") if record else ""

@@ -1,0 +1,147 @@
+"""Which commands follow from a decision. Pure: values in, commands out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from connector.model.crm import ObjectType, Value
+from connector.model.lead import Lead
+from connector.model.people import Person
+from connector.settings.values import Settings
+from connector.store.commands import NewCommand
+
+_TASK_TITLES: Mapping[str, Mapping[str, str]] = {
+    "en": {"new": "New lead: please call {name}", "again": "{name} has answered again"},
+    "de": {"new": "Neuer Lead: bitte {name} anrufen", "again": "{name} hat sich erneut gemeldet"},
+    "pl": {"new": "Nowy lead: proszę zadzwonić do {name}", "again": "{name} odpowiada ponownie"},
+}
+_NAMELESS = {"en": "the sender", "de": "die Absenderin oder den Absender", "pl": "nadawcy"}
+
+_LEAD_FIELDS = (
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "company",
+    "job_title",
+    "street",
+    "postal_code",
+    "city",
+    "region",
+    "country",
+    "message",
+    "product",
+    "source",
+    "campaign",
+    "language",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A lead on its way to its owner's CRM."""
+
+    lead_id: UUID
+    lead: Lead
+    owner: str
+    connection: str
+    reason: str
+    correlation: UUID
+    at: datetime
+
+
+def lead_key(lead: UUID) -> str:
+    """Return our key of a lead in every CRM."""
+    return f"lead:{lead}"
+
+
+def lead_fields(lead: Lead) -> dict[str, Value]:
+    """Return the canonical fields a CRM should hold of a lead; unknown ones are left out."""
+    fields: dict[str, Value] = {name: value for name in _LEAD_FIELDS if (value := getattr(lead, name))}
+    if lead.attribution:
+        fields["attribution"] = json.dumps(dict(lead.attribution), sort_keys=True, ensure_ascii=False)
+    if lead.consents:
+        given = {consent.purpose: consent.given for consent in lead.consents}
+        fields["consent"] = json.dumps(given, sort_keys=True, ensure_ascii=False)
+    return fields
+
+
+def hand_over(settings: Settings, handover: Handover) -> list[NewCommand]:
+    """Return the commands that put a newly assigned lead into its owner's CRM, with a task where wanted."""
+    connection = settings.connections[handover.connection]
+    owner = settings.people[handover.owner]
+    fields = lead_fields(handover.lead)
+    fields |= {"status": "new", "owner": owner.users[connection.key], "reason": handover.reason}
+    commands = [_lead_command(handover, fields, "assign")]
+    if connection.rep_tasks:
+        commands.append(_task(handover, owner, "new", f"task:{handover.lead_id}:{handover.owner}"))
+    return commands
+
+
+def reassign(settings: Settings, handover: Handover) -> list[NewCommand]:
+    """Return the commands that move a lead, already in the CRM, to another owner."""
+    owner = settings.people[handover.owner]
+    fields: dict[str, Value] = {"owner": owner.users[handover.connection], "reason": handover.reason}
+    commands = [_lead_command(handover, fields, "reassign")]
+    if settings.connections[handover.connection].rep_tasks:
+        commands.append(_task(handover, owner, "new", f"task:{handover.lead_id}:{handover.owner}"))
+    return commands
+
+
+def answered_again(
+    settings: Settings, handover: Handover, filled: Mapping[str, Value], delivery: UUID
+) -> list[NewCommand]:
+    """Return the commands that tell an owner about a known person's new submission."""
+    commands = []
+    if filled:
+        commands.append(_lead_command(handover, dict(filled), "update"))
+    if settings.connections[handover.connection].rep_tasks:
+        owner = settings.people[handover.owner]
+        commands.append(_task(handover, owner, "again", f"again:{handover.lead_id}:{delivery}"))
+    return commands
+
+
+def correct(handover: Handover, changed: Mapping[str, Value]) -> list[NewCommand]:
+    """Return the commands that bring changed fields of a lead into its CRM."""
+    return [_lead_command(handover, dict(changed), "update")]
+
+
+def _lead_command(handover: Handover, fields: dict[str, Value], purpose: str) -> NewCommand:
+    return NewCommand(
+        connection=handover.connection,
+        key=lead_key(handover.lead_id),
+        object_type=ObjectType.LEAD,
+        fields=fields,
+        purpose=purpose,
+        correlation=handover.correlation,
+        lead_id=handover.lead_id,
+    )
+
+
+def _task(handover: Handover, owner: Person, title: str, key: str) -> NewCommand:
+    language = language_of(owner)
+    name = " ".join(filter(None, (handover.lead.first_name, handover.lead.last_name))) or handover.lead.company
+    return NewCommand(
+        connection=handover.connection,
+        key=key,
+        object_type=ObjectType.TASK,
+        fields={
+            "title": _TASK_TITLES[language][title].format(name=name or _NAMELESS[language]),
+            "body": handover.reason,
+            "status": "open",
+            "due": handover.at.isoformat(),
+            "owner": owner.users[handover.connection],
+        },
+        purpose="rep_task",
+        correlation=handover.correlation,
+        after_key=lead_key(handover.lead_id),
+        links={"lead": lead_key(handover.lead_id)},
+        lead_id=handover.lead_id,
+    )
+
+
+def language_of(person: Person) -> str:
+    """Return the first of a person's languages we have texts in, English otherwise."""
+    return next((language for language in person.languages if language in _TASK_TITLES), "en")

@@ -1,0 +1,1 @@
+"""The vocabulary: frozen values, one file per aggregate. Imports nothing of ours."""

@@ -1,0 +1,41 @@
+"""One HTTP request (or one row of a batch file) as it was received, and what became of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery is before it has its fate."""
+
+    STORED = "stored"
+    WAITING = "waiting"
+    QUARANTINED = "quarantined"
+    DONE = "done"
+
+
+class Fate(StrEnum):
+    """What became of a delivery; exactly one, for ever (promise P2)."""
+
+    LEADS = "leads"
+    UPDATED = "updated"
+    DUPLICATE = "duplicate"
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A request as it came in. `headers` have lower-case names and hold no credentials."""
+
+    id: UUID
+    source: str
+    received_at: datetime
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    remote_ip: str | None = None

@@ -1,0 +1,110 @@
+"""Leads: what a source said, and what we made of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+#: Canonical names a source may use in `Submission.fields`; all else goes to `extra`.
+FIELDS = (
+    "first_name",
+    "last_name",
+    "full_name",
+    "email",
+    "phone",
+    "company",
+    "job_title",
+    "street",
+    "postal_code",
+    "city",
+    "region",
+    "country",
+    "message",
+    "product",
+    "industry",
+    "employees",
+    "segment",
+    "language",
+    "campaign",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A person allowed (or refused) one purpose, with the text they saw."""
+
+    purpose: str
+    given: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One lead's worth of raw values out of a delivery, before normalising.
+
+    `lead_key` is the sender's own identity of the submission, as a string; None asks for
+    the content hash of requirement I10. `version` orders newer versions of the same
+    submission (an edit, a final after a partial): higher wins.
+    """
+
+    fields: Mapping[str, str]
+    lead_key: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    attribution: Mapping[str, str] = field(default_factory=dict)
+    consents: tuple[Consent, ...] = ()
+    occurred_at: datetime | None = None
+    version: int = 1
+    is_test: bool = False
+    #: Why this submission must wait for a person (honeypot, test of the door ...); empty: nothing.
+    suspicions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A normalised lead. Empty string means "not known"; every value is safe to store."""
+
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    phone: str = ""
+    company: str = ""
+    domain: str = ""
+    job_title: str = ""
+    street: str = ""
+    postal_code: str = ""
+    city: str = ""
+    region: str = ""
+    country: str = ""
+    message: str = ""
+    product: str = ""
+    industry: str = ""
+    employees: int | None = None
+    segment: str = ""
+    language: str = ""
+    campaign: str = ""
+    source: str = ""
+    custom: Mapping[str, str] = field(default_factory=dict)
+    attribution: Mapping[str, str] = field(default_factory=dict)
+    consents: tuple[Consent, ...] = ()
+    #: What normalising changed or could not read, in plain words ("phone '12' is not a number in DE").
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """All that routing may know of a lead: no name, e-mail, phone or domain (promise P4).
+
+    `domain_rules` are the keys of the rules whose domain test the lead passes.
+    """
+
+    country: str = ""
+    region: str = ""
+    postal_code: str = ""
+    industry: str = ""
+    employees: int | None = None
+    product: str = ""
+    segment: str = ""
+    language: str = ""
+    source: str = ""
+    campaign: str = ""
+    custom: Mapping[str, str] = field(default_factory=dict)
+    domain_rules: tuple[str, ...] = ()

@@ -1,0 +1,132 @@
+"""A rule set as a plain document: all a stored decision needs to be taken again, years later."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+from connector.model.canonical import canonical, digest
+from connector.model.routing import Condition, Member, Pool, Rep, Rule, RuleSet, Term
+
+SCHEMA = "rule-set/1"
+
+
+def to_document(rule_set: RuleSet) -> dict[str, Any]:
+    """Return the rule set as JSON-ready data without its hash; absent values are left out."""
+    return {
+        "schema": SCHEMA,
+        "fallback": rule_set.fallback,
+        "max_hold_seconds": round(rule_set.max_hold.total_seconds()),
+        "matching": list(rule_set.matching),
+        "reps": {key: _rep_document(rep) for key, rep in rule_set.reps.items()},
+        "pools": {key: _pool_document(pool) for key, pool in rule_set.pools.items()},
+        "rules": [_rule_document(rule) for rule in rule_set.rules],
+    }
+
+
+def from_document(document: Mapping[str, Any]) -> RuleSet:
+    """Rebuild the rule set a document describes; its hash is the document's.
+
+    Raises:
+        ValueError: the document is of a schema this code does not know.
+    """
+    if document.get("schema") != SCHEMA:
+        raise ValueError(f"rule set of schema {document.get('schema')!r}: this version reads {SCHEMA!r}")
+    rule_set = RuleSet(
+        reps={key: _rep(key, rep) for key, rep in document["reps"].items()},
+        pools={key: _pool(key, pool) for key, pool in document["pools"].items()},
+        rules=tuple(_rule(rule) for rule in document["rules"]),
+        fallback=document["fallback"],
+        max_hold=timedelta(seconds=document["max_hold_seconds"]),
+        matching=tuple(document["matching"]),
+    )
+    return replace(rule_set, hash=digest(canonical(document)))
+
+
+def hashed(rule_set: RuleSet) -> RuleSet:
+    """Return the rule set with the hash of its document."""
+    return replace(rule_set, hash=digest(canonical(to_document(rule_set))))
+
+
+def _present(**values: object) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in (None, "", [], False)}
+
+
+def _rep_document(rep: Rep) -> dict[str, Any]:
+    return {"active": rep.active, "connections": list(rep.connections), "max_open": rep.max_open}
+
+
+def _rep(key: str, document: Mapping[str, Any]) -> Rep:
+    return Rep(key, document["active"], document["max_open"], tuple(document["connections"]))
+
+
+def _pool_document(pool: Pool) -> dict[str, Any]:
+    members = [[member.person, member.weight] for member in pool.members]
+    return {"members": members, **_present(overflow=pool.overflow)}
+
+
+def _pool(key: str, document: Mapping[str, Any]) -> Pool:
+    members = tuple(Member(person, weight) for person, weight in document["members"])
+    return Pool(key, members, document.get("overflow"))
+
+
+def _rule_document(rule: Rule) -> dict[str, Any]:
+    return {
+        "rule": rule.key,
+        "order": rule.order,
+        "conditions": [_condition_document(condition) for condition in rule.conditions],
+        **_present(
+            pool=rule.pool,
+            rep=rule.rep,
+            parent=rule.parent,
+            connection=rule.connection,
+            valid_from=rule.valid_from and rule.valid_from.isoformat(),
+            valid_to=rule.valid_to and rule.valid_to.isoformat(),
+        ),
+    }
+
+
+def _rule(document: Mapping[str, Any]) -> Rule:
+    return Rule(
+        key=document["rule"],
+        order=document["order"],
+        conditions=tuple(_condition(condition) for condition in document["conditions"]),
+        pool=document.get("pool"),
+        rep=document.get("rep"),
+        parent=document.get("parent", ""),
+        connection=document.get("connection"),
+        valid_from=_day(document.get("valid_from")),
+        valid_to=_day(document.get("valid_to")),
+    )
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _condition_document(condition: Condition) -> dict[str, Any]:
+    return {
+        "field": condition.field,
+        **_present(
+            include=[_term_document(term) for term in condition.include],
+            exclude=[_term_document(term) for term in condition.exclude],
+            missing=condition.missing,
+        ),
+    }
+
+
+def _condition(document: Mapping[str, Any]) -> Condition:
+    return Condition(
+        field=document["field"],
+        include=tuple(_term(term) for term in document.get("include", ())),
+        exclude=tuple(_term(term) for term in document.get("exclude", ())),
+        missing=document.get("missing", False),
+    )
+
+
+def _term_document(term: Term) -> dict[str, Any]:
+    return {"low": term.low, **_present(high=term.high, prefix=term.prefix)}
+
+
+def _term(document: Mapping[str, Any]) -> Term:
+    return Term(document["low"], document.get("high"), document.get("prefix", False))

@@ -1,0 +1,52 @@
+"""From a folder on disk to the configuration in force: validate as a whole, store by hash, move the pointer."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from connector.errors import ConfigurationError
+from connector.model.canonical import canonical
+from connector.model.ruleset_document import to_document
+from connector.settings import Complaint, default_folder, load
+from connector.store import Store, configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing a folder led to. With complaints that are errors nothing changed."""
+
+    hash: str | None
+    changed: bool
+    complaints: tuple[Complaint, ...]
+
+
+def config_folder() -> Path:
+    """Return `HEARBACK_CONFIG`, or the sample organisation shipped with Hearback."""
+    configured = os.environ.get("HEARBACK_CONFIG")
+    folder = Path(configured) if configured else default_folder()
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is not a folder: set HEARBACK_CONFIG, or run `hearback init {folder}`")
+    return folder
+
+
+def publish(store: Store, folder: Path) -> Published:
+    """Publish a folder if it is valid; a broken one leaves the last good version in force."""
+    loaded = load(folder)
+    if loaded.settings is None or loaded.document is None:
+        return Published(None, changed=False, complaints=loaded.complaints)
+    rule_set = loaded.settings.rule_set
+    with store.transaction() as tx:
+        changed = configuration.publish(
+            tx,
+            digest=loaded.settings.hash,
+            document=canonical(loaded.document),
+            rule_set=rule_set.hash,
+            rule_set_document=canonical(to_document(rule_set)),
+        )
+    return Published(loaded.settings.hash, changed=changed, complaints=loaded.complaints)
+
+
+def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return names, sizes and times of a folder's files: unchanged means there is nothing to publish."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)

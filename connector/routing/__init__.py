@@ -1,0 +1,1 @@
+"""Who should own a lead. Pure: no I/O, no clock, no randomness."""

@@ -1,0 +1,65 @@
+"""Does a lead pass a rule's tests?"""
+
+from datetime import date
+
+from connector.model.lead import Facets
+from connector.model.postal import postal_key
+from connector.model.routing import Condition, Rule, Term
+
+
+def rule_matches(rule: Rule, facets: Facets, today: date) -> bool:
+    """Tell whether every test of the rule passes and the rule is in force today."""
+    if rule.valid_from and today < rule.valid_from:
+        return False
+    if rule.valid_to and today > rule.valid_to:
+        return False
+    return all(condition_holds(rule, condition, facets) for condition in rule.conditions)
+
+
+def condition_holds(rule: Rule, condition: Condition, facets: Facets) -> bool:
+    """Test one condition; NOT never matches an absent value (routing reference, section 6)."""
+    if condition.field == "domain":
+        return rule.key in facets.domain_rules
+    value = facet(facets, condition.field)
+    if value is None:
+        return condition.missing
+    if any(term_matches(term, value) for term in condition.exclude):
+        return False
+    if not condition.include:
+        return bool(condition.exclude)
+    return any(term_matches(term, value) for term in condition.include)
+
+
+def facet(facets: Facets, field: str) -> str | int | None:
+    """Return the facet a condition tests, folded as rules are; None when it is not known."""
+    if field.startswith("custom."):
+        return facets.custom.get(field.removeprefix("custom."), "").casefold() or None
+    if field == "postal":
+        return postal_key(facets.country, facets.postal_code) if facets.postal_code else None
+    if field == "employees":
+        return facets.employees
+    value = str(getattr(facets, field))
+    return value.casefold() or None
+
+
+def term_matches(term: Term, value: str | int) -> bool:
+    """Compare one alternative: a number, a prefix, a range, or equality."""
+    if isinstance(value, int):
+        return int(term.low) <= value <= int(term.high if term.high is not None else term.low)
+    low = term.low.casefold()
+    if term.prefix:
+        return value.casefold().startswith(low)
+    if term.high is not None:
+        return low <= value.casefold() <= term.high.casefold()
+    return value.casefold() == low
+
+
+def passes_domain(rule: Rule, domain: str) -> bool:
+    """Test a rule's domain condition against a company's registrable domain."""
+    for condition in rule.conditions:
+        if condition.field == "domain":
+            if not domain:
+                return condition.missing
+            hit = any(term_matches(term, domain) for term in condition.include)
+            return hit and not any(term_matches(term, domain) for term in condition.exclude)
+    return False

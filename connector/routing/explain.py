@@ -1,0 +1,98 @@
+"""A decision in words a rep accepts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connector.routing.ledger import TURN
+
+_SENTENCES: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "existing_owner": "You already look after this {kind}.",
+        "turn": "It was your turn in pool {pool} (territory {rule}).",
+        "rep": "Territory {rule} is yours.",
+        "overflow": "Pool {first} was full, and it was your turn in {pool}.",
+        "fallback": "No territory fits this lead; you are the fallback owner.",
+        "waited_out": "Nobody in pool {first} had room for too long; you are the fallback owner.",
+    },
+    "de": {
+        "existing_owner": "Sie betreuen diesen Eintrag ({kind}) bereits.",
+        "turn": "Sie waren im Pool {pool} an der Reihe (Gebiet {rule}).",
+        "rep": "Das Gebiet {rule} gehört Ihnen.",
+        "overflow": "Pool {first} war voll, und im Pool {pool} waren Sie an der Reihe.",
+        "fallback": "Kein Gebiet passt zu diesem Lead; Sie sind als Auffangperson eingetragen.",
+        "waited_out": "Im Pool {first} war zu lange niemand frei; Sie sind als Auffangperson eingetragen.",
+    },
+    "pl": {
+        "existing_owner": "Ten rekord ({kind}) jest już pod Twoją opieką.",
+        "turn": "W puli {pool} przyszła Twoja kolej (obszar {rule}).",
+        "rep": "Obszar {rule} należy do Ciebie.",
+        "overflow": "Pula {first} była pełna, a w puli {pool} przyszła Twoja kolej.",
+        "fallback": "Żaden obszar nie pasuje do tego leadu; jesteś osobą rezerwową.",
+        "waited_out": "W puli {first} zbyt długo nikt nie miał miejsca; jesteś osobą rezerwową.",
+    },
+}
+
+_STEPS: Mapping[str, str] = {
+    "existing_owner": "A known record ({0}) has an owner who keeps the lead.",
+    "existing_owner_passed": "A known record has an owner who cannot take it now ({0}).",
+    "rule": "Territory rule {0} is the first that fits.",
+    "no_rule": "No territory rule fits.",
+    "turn": "Pool {0}: whoever is owed most takes the lead.",
+    "nobody_eligible": "Pool {0}: nobody can take a lead now.",
+    "hold": "The lead waits in the holding queue for pool {0}.",
+    "waited_out": "It waited longer than allowed ({0}).",
+    "fallback": "The fallback owner takes it: {0}.",
+}
+
+_PASSED: Mapping[str, str] = {
+    "not_a_rep": "is not a rep in this version of the rules",
+    "inactive": "is not active",
+    "crm_unlinked": "has no user in any CRM",
+    "excluded_prior_owner": "had this lead before",
+    "paused": "gets no new leads until overdue follow-ups are cleared",
+    "cap_open": "is at the limit of open leads ({0})",
+}
+
+
+def sentence(record: Mapping[str, Any], language: str) -> str:
+    """Say in one sentence, to the owner, why the lead is theirs; "" for a lead that waits."""
+    texts = _SENTENCES.get(language, _SENTENCES["en"])
+    steps = dict(record["steps"])
+    if record["owner"] is None:
+        return ""
+    if "existing_owner" in steps:
+        return texts["existing_owner"].format(kind=steps["existing_owner"].split(":")[0])
+    first = next((detail for code, detail in record["steps"] if code == "nobody_eligible"), "")
+    for code in ("waited_out", "fallback"):
+        if code in steps:
+            return texts[code].format(first=first)
+    pool = record["pool"] or ""
+    name = "rep" if pool.startswith("rep:") else "overflow" if first else "turn"
+    return texts[name].format(pool=pool, rule=record["rule"], first=first)
+
+
+def explain(record: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    """Tell the whole decision, line by line: steps, who was owed what, who was passed over and why.
+
+    `record` is the stored decision record as JSON data; `names` maps person keys to names.
+    """
+
+    def name(person: str) -> str:
+        return names.get(person, person)
+
+    lines = [_STEPS.get(code, code + " {0}").format(names.get(detail, detail)) for code, detail in record["steps"]]
+    for person, (weight, share, before, after) in record["postings"].items():
+        mark = "takes it" if person == record["owner"] else "waits"
+        lines.append(
+            f"{name(person)} (weight {weight}) was owed {_turns(before)}, is credited {_turns(share)} of this lead, "
+            f"{mark}: now owed {_turns(after)}."
+        )
+    for person, (code, fact) in record["passed"].items():
+        lines.append(f"{name(person)} {_PASSED.get(code, code).format(fact)}.")
+    if record["owner"]:
+        lines.append(f"Owner: {name(record['owner'])} in {record['connection']}.")
+    return lines
+
+
+def _turns(units: int) -> str:
+    return f"{units / TURN:+.2f}" if units else "0"

@@ -1,0 +1,69 @@
+"""The carpool ledger: each lead is a debt shared by those who could take it, the most-owed takes it.
+
+Fagin and Williams, "A fair carpool scheduling algorithm", IBM J. Res. Dev. 27 (1983). With a fixed
+group and fixed weights this is smooth weighted round robin; balances stay within (n-1)/2 turns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: One turn, in the integer units of a balance.
+TURN = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Somebody who could take the lead."""
+
+    person: str
+    weight: int
+    balance: int
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One contender's entry: the share credited, and the balance after the turn is charged."""
+
+    person: str
+    weight: int
+    share: int
+    before: int
+    after: int
+
+
+def shares(weights: Sequence[int]) -> list[int]:
+    """Split one turn by weight into integers that sum to it exactly (largest remainder, then position).
+
+    `weights` are positive and in order of person id, which breaks ties.
+    """
+    total = sum(weights)
+    floors = [TURN * weight // total for weight in weights]
+    missing = TURN - sum(floors)
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(TURN * weights[i] % total), i))
+    for index in by_remainder[:missing]:
+        floors[index] += 1
+    return floors
+
+
+def take_turn(contenders: Sequence[Contender]) -> tuple[str, tuple[Posting, ...]]:
+    """Choose who takes the lead and post the turn; the sum of all balances does not change.
+
+    Choice: highest balance after the share, then larger share, then longest without a turn, then id.
+    """
+    ordered = sorted(contenders, key=lambda c: c.person)
+    credited = shares([c.weight for c in ordered])
+    chosen = min(
+        range(len(ordered)),
+        key=lambda i: (
+            -(ordered[i].balance + credited[i]),
+            -credited[i],
+            ordered[i].last_seq,
+            ordered[i].person,
+        ),
+    )
+    postings = tuple(
+        Posting(c.person, c.weight, share, c.balance, c.balance + share - (TURN if i == chosen else 0))
+        for i, (c, share) in enumerate(zip(ordered, credited, strict=True))
+    )
+    return ordered[chosen].person, postings

@@ -1,0 +1,104 @@
+"""The decision record: canonical JSON that recomputes to the same bytes for ever (promise P4)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from connector.model.canonical import canonical
+from connector.model.lead import Facets
+from connector.model.ruleset_document import from_document
+from connector.routing.book import Book, Standing
+from connector.routing.compiled import CompiledRules
+from connector.routing.decide import Case, Decision, Known, decide
+
+#: Raised whenever the same inputs may lead to another record.
+ENGINE = 1
+
+_FACETS = tuple(f.name for f in fields(Facets))
+_KNOWN = tuple(f.name for f in fields(Known))
+
+
+def record_of(decision: Decision, book: Book) -> bytes:
+    """Write a decision with all it read. `book` is the one the decision was taken with, before posting."""
+    case = decision.case
+    people = sorted(
+        {
+            *(p.person for p in decision.postings),
+            *(p.person for p in decision.passed),
+            *filter(None, [decision.owner]),
+        }
+    )
+    return canonical(
+        {
+            "engine": ENGINE,
+            "seq": decision.seq,
+            "rule_set": decision.rule_set,
+            "case": _case_document(case),
+            "book": {person: _standing_document(book.standing(person)) for person in people},
+            "result": str(decision.result),
+            "owner": decision.owner,
+            "connection": decision.connection,
+            "pool": decision.pool,
+            "rule": decision.rule,
+            "steps": [list(step) for step in decision.steps],
+            "postings": {p.person: [p.weight, p.share, p.before, p.after] for p in decision.postings},
+            "passed": {p.person: [p.code, p.fact] for p in decision.passed},
+        }
+    )
+
+
+def recompute(record: bytes, rule_set_document: bytes) -> bytes:
+    """Take the decision again from its record and the stored rule set; equal bytes prove both.
+
+    Raises:
+        ValueError: the record was written by an engine this code does not know.
+    """
+    written = json.loads(record)
+    if written["engine"] != ENGINE:
+        raise ValueError(f"engine {written['engine']} is not known here; this is engine {ENGINE}")
+    rules = CompiledRules(from_document(json.loads(rule_set_document)))
+    standings = {person: _standing(row) for person, row in written["book"].items()}
+    book = Book(standings, written["seq"] - 1)
+    return record_of(decide(_case(written["case"]), rules, book), book)
+
+
+def _case_document(case: Case) -> dict[str, Any]:
+    facets = {name: value for name in _FACETS if (value := getattr(case.facets, name)) not in ("", None, {}, ())}
+    known = {name: value for name in _KNOWN if (value := getattr(case.known, name))}
+    return {
+        "lead": case.lead,
+        "assign_seq": case.assign_seq,
+        "at": case.at.astimezone(UTC).isoformat(),
+        "facets": facets,
+        "known": known,
+        "snapshot": case.snapshot,
+        "excluded": list(case.excluded),
+        "waited_out": case.waited_out,
+    }
+
+
+def _case(document: Mapping[str, Any]) -> Case:
+    facets = dict(document["facets"])
+    facets["domain_rules"] = tuple(facets.get("domain_rules", ()))
+    known = dict(document["known"])
+    known["reasons"] = tuple(known.get("reasons", ()))
+    return Case(
+        lead=document["lead"],
+        assign_seq=document["assign_seq"],
+        at=datetime.fromisoformat(document["at"]),
+        facets=Facets(**facets),
+        known=Known(**known),
+        snapshot=document["snapshot"],
+        excluded=tuple(document["excluded"]),
+        waited_out=document["waited_out"],
+    )
+
+
+def _standing_document(standing: Standing) -> list[int]:
+    return [standing.balance, standing.last_seq, standing.open_leads, int(standing.paused)]
+
+
+def _standing(row: list[int]) -> Standing:
+    return Standing(row[0], row[1], row[2], bool(row[3]))

@@ -1,0 +1,126 @@
+"""A folder of files -> settings, or every complaint at once."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from connector.errors import ConfigurationError
+from connector.model.people import Person, Role
+from connector.model.routing import Rep, Rule, RuleSet
+from connector.model.ruleset_document import hashed
+from connector.settings import goals, organisation, people, plans, pools, territories
+from connector.settings.complaints import Complaint, Complaints, Severity, suggestion
+from connector.settings.document import build, to_document
+from connector.settings.people import Staff
+from connector.settings.pools import Routing
+from connector.settings.values import Settings
+
+#: Everything of a configuration folder that is read here.
+ENTRIES = (
+    organisation.FILE,
+    people.FILE,
+    people.TEAMS,
+    territories.FILE,
+    pools.FILE,
+    plans.FOLDER,
+    goals.FILE,
+    goals.RATES,
+)
+
+#: Entries meant for others: people, and the installers of CRM packages.
+_IGNORED = ("README.md", "crm")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a folder says. Without errors `settings` and the `document` they come from; always the complaints."""
+
+    settings: Settings | None
+    document: dict[str, Any] | None
+    complaints: tuple[Complaint, ...]
+
+
+def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str] = ()) -> Loaded:
+    """Read a configuration folder as a whole; mistakes are complaints, never exceptions.
+
+    `adapters` and `kinds` are what this installation can speak to and read; left out, any name passes.
+    """
+    complaints = Complaints()
+    about = organisation.read_organisation(folder, complaints)
+    organisation.check_kinds(about, adapters, kinds, complaints)
+    staff = people.read_staff(folder, about, complaints)
+    routing = pools.read_routing(folder, staff, complaints)
+    rules = territories.read_rules(folder, about, staff, routing, complaints)
+    follow_ups = plans.read_plans(folder, about, complaints)
+    targets, measures = goals.read_goals(folder, about, staff, complaints)
+    _check_entries(folder, complaints)
+    if complaints.fatal:
+        return Loaded(None, None, complaints.sorted())
+    settings = Settings(
+        name=about.name,
+        country=about.country,
+        timezone=about.timezone,
+        languages=about.languages,
+        public_url=about.public_url,
+        publish=about.publish,
+        people=staff.people,
+        teams=staff.teams,
+        connections=about.connections,
+        sources=about.sources,
+        api_keys=about.api_keys,
+        card_profiles=about.card_profiles,
+        campaigns=about.campaigns,
+        rule_set=_rule_set(staff, routing, rules),
+        plans=follow_ups,
+        goals=targets,
+        rates=measures.rates,
+        currency=measures.currency,
+    )
+    document = to_document(settings)
+    return Loaded(build(document), document, complaints.sorted())
+
+
+def default_folder() -> Path:
+    """Return the sample configuration: the installed copy, else the checkout's.
+
+    Raises:
+        ConfigurationError: the installation has neither.
+    """
+    package = Path(str(files("connector")))
+    for folder in (package / "_config", package.parent / "config"):
+        if folder.is_dir():
+            return folder
+    raise ConfigurationError("the sample configuration is not installed: reinstall, or set HEARBACK_CONFIG to a folder")
+
+
+def _rule_set(staff: Staff, routing: Routing, rules: Iterable[Rule]) -> RuleSet:
+    receivers = {
+        key: _rep(person) for key, person in staff.people.items() if person.role is Role.REP or key == routing.fallback
+    }
+    return hashed(
+        RuleSet(
+            reps=receivers,
+            pools=routing.pools,
+            rules=tuple(rules),
+            fallback=routing.fallback,
+            max_hold=routing.max_hold,
+            matching=routing.matching,
+        )
+    )
+
+
+def _rep(person: Person) -> Rep:
+    return Rep(person.key, person.active, person.max_open, tuple(person.users))
+
+
+def _check_entries(folder: Path, complaints: Complaints) -> None:
+    """Warn of files nobody reads: a misspelt name would otherwise change nothing, in silence."""
+    for path in sorted(folder.glob("*")):
+        if path.name in ENTRIES or path.name in _IGNORED or path.name.startswith((".", "~")):
+            continue
+        advice = suggestion(path.name, ENTRIES, otherwise="rename it to one of the files README.md names, or remove it")
+        complaints.add(
+            path.name, 1, "nothing reads this", "its name has no meaning here", advice, severity=Severity.WARNING
+        )

@@ -1,0 +1,110 @@
+"""What a valid configuration says, as frozen values. No secret is in here, only its name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from connector.model.followup import Plan
+from connector.model.goals import Goal
+from connector.model.people import Person, Team
+from connector.model.routing import RuleSet
+
+
+class Mode(StrEnum):
+    """Whether a connection is written to, or only shown what would be written."""
+
+    WRITE = "write"
+    OBSERVE = "observe"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One configured CRM account. `options` go to the adapter; `secrets` are names of variables."""
+
+    key: str
+    adapter: str
+    mode: Mode
+    options: Mapping[str, str]
+    secrets: Mapping[str, str]
+    rep_tasks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One configured lead source.
+
+    `token` is the name of the variable that holds the path token; `secrets` name the signing
+    secrets (several during a rotation). `mapping` renames incoming fields to canonical ones.
+    """
+
+    key: str
+    kind: str
+    token: str | None
+    secrets: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    #: https hosts a browser may be sent back to after a form post (I28).
+    return_hosts: tuple[str, ...] = ()
+    honeypot: str = ""
+    #: Salesforce organisation id that chooses this source at the Web-to-Lead door.
+    oid: str = ""
+    campaign: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CardProfile:
+    """How one mail house's batch file is read: column names, encoding, dates."""
+
+    key: str
+    columns: Mapping[str, str]
+    encoding: str
+    delimiter: str
+    date_format: str
+    record: str
+    country: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A mailing with its key code, and the campaign's id in each connection."""
+
+    key: str
+    name: str
+    key_code: str
+    product: str = ""
+    crm_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A program that may post leads; `secret` is the name of the variable that holds its key."""
+
+    name: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole organisation. `hash` is SHA-256 of the canonical document this was built from."""
+
+    name: str
+    country: str
+    timezone: str
+    languages: tuple[str, ...]
+    public_url: str
+    publish: str
+    people: Mapping[str, Person]
+    teams: Mapping[str, Team]
+    connections: Mapping[str, Connection]
+    sources: Mapping[str, Source]
+    api_keys: tuple[ApiKey, ...]
+    card_profiles: Mapping[str, CardProfile]
+    campaigns: Mapping[str, Campaign]
+    rule_set: RuleSet
+    plans: Mapping[str, Plan]
+    goals: tuple[Goal, ...]
+    #: Units of the goal currency for one unit of another ("PLN" -> "0.2353"), as decimal text.
+    rates: Mapping[str, str] = field(default_factory=dict)
+    #: What goals and attainment are counted in; empty without goals.
+    currency: str = ""
+    hash: str = ""

@@ -1,0 +1,58 @@
+"""The source contract: what the connector asks of every way a lead can come in."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from connector.model.delivery import Delivery
+from connector.model.lead import Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one configured source is read; the caller copies it from the settings.
+
+    `mapping` sends an incoming name to a canonical field, `custom.NAME`, `attribution.NAME`,
+    `consent.PURPOSE`, `lead_key` or `ignore`. `defaults` fill fields the sender left empty.
+    `campaigns` names our campaign for each code a sender may use (key code, CRM id).
+    """
+
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    honeypot: str = ""
+    campaign: str = ""
+    campaigns: Mapping[str, str] = field(default_factory=dict)
+
+
+class Source(ABC):
+    """Reads one kind of delivery, from its stored bytes alone: a replay equals the first run."""
+
+    kind: ClassVar[str]
+    #: Media types the door accepts for this kind; anything else is a 415.
+    content_types: ClassVar[frozenset[str]]
+    #: Whether deliveries carry a signature, so that a source without a secret cannot be verified.
+    signed: ClassVar[bool] = False
+
+    @abstractmethod
+    def verify(self, delivery: Delivery, secrets: Sequence[str], now: datetime) -> None:
+        """Raise `WebhookRejected`, naming the failing step, unless the delivery is authentic."""
+
+    @abstractmethod
+    def parse(self, delivery: Delivery, reading: Reading) -> list[Submission]:
+        """Return the leads of a delivery in order; `UnreadableDelivery` says why it has none."""
+
+
+def content_key(source: str, fields: Mapping[str, str]) -> str:
+    """Hash what a person said, for senders without an id of their own (requirement I10).
+
+    Case, spaces and empty fields make no difference. The caller applies the time window.
+    """
+    digest = hashlib.sha256(source.encode())
+    for name in sorted(fields):
+        said = " ".join(fields[name].casefold().split())
+        if said:
+            digest.update(f"\x1e{name}\x1f{said}".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

@@ -1,0 +1,284 @@
+"""The outbox: what we want the CRMs to hold, leased, retried, and parked for a person when stuck."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from connector.model.crm import ObjectType, Value
+from connector.model.identity import new_id
+from connector.store.database import Transaction
+
+#: A lease outlives the longest call (3 s to connect, 10 s to answer) with room to spare.
+LEASE = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommand:
+    """A command about to be put. `links` are fields that hold record ids, named by our key."""
+
+    connection: str
+    key: str
+    object_type: ObjectType
+    fields: Mapping[str, Value]
+    purpose: str
+    correlation: UUID
+    record: str | None = None
+    after_key: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    lead_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A command this process may send now. `unknown`: an earlier attempt may have been applied."""
+
+    id: UUID
+    key: str
+    object_type: ObjectType
+    record: str | None
+    fields: dict[str, Value]
+    links: dict[str, str]
+    purpose: str
+    lead_id: UUID | None
+    correlation: UUID
+    attempts: int
+    unknown: bool
+    bound: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that took effect."""
+
+    command: Leased
+    record: str
+    outcome: str
+    written: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A command that did not, and when to look at it again; `due` None makes it a dead letter."""
+
+    command: Leased
+    error: str
+    due: datetime | None
+    unknown: bool
+    attempts: int
+
+
+_LEASE = """
+WITH ready AS (
+    SELECT c.id FROM command c
+    WHERE c.connection = %(connection)s AND c.object_type = %(type)s AND c.state = 'pending'
+      AND c.due_at <= clock_timestamp()
+      AND (c.leased_until IS NULL OR c.leased_until < clock_timestamp())
+      AND NOT EXISTS (
+          SELECT FROM command e WHERE e.connection = c.connection AND e.key = c.key
+             AND e.state IN ('pending', 'dead') AND e.seq < c.seq)
+      AND (c.after_key IS NULL OR NOT EXISTS (
+          SELECT FROM command a WHERE a.connection = c.connection AND a.key = c.after_key
+             AND a.state IN ('pending', 'dead') AND a.seq < c.seq))
+    ORDER BY c.seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
+leased AS (
+    UPDATE command c SET
+        -- A lease that ran out counts as an unknown outcome.
+        unknown = c.unknown OR c.leased_until IS NOT NULL,
+        leased_until = clock_timestamp() + %(lease)s, leased_by = %(worker)s
+    FROM ready WHERE c.id = ready.id
+    RETURNING c.*)
+SELECT l.id, l.key, l.object_type, l.record_id, l.fields, l.links, l.purpose, l.lead_id, l.correlation,
+    l.attempts, l.unknown, b.record_id, l.created_at
+FROM leased l LEFT JOIN binding b ON b.connection = l.connection AND b.key = l.key
+ORDER BY l.seq
+"""
+
+
+def put(tx: Transaction, commands: Sequence[NewCommand]) -> list[UUID]:
+    """Store commands with the decision they follow from; return their ids."""
+    ids = [new_id() for _ in commands]
+    tx.copy(
+        "command",
+        (
+            "id",
+            "connection",
+            "object_type",
+            "key",
+            "record_id",
+            "after_key",
+            "fields",
+            "links",
+            "purpose",
+            "lead_id",
+            "correlation",
+        ),
+        [
+            (
+                command_id,
+                c.connection,
+                str(c.object_type),
+                c.key,
+                c.record,
+                c.after_key,
+                Jsonb(dict(c.fields)),
+                Jsonb(dict(c.links)),
+                c.purpose,
+                c.lead_id,
+                c.correlation,
+            )
+            for command_id, c in zip(ids, commands, strict=True)
+        ],
+    )
+    return ids
+
+
+def lease(tx: Transaction, connection: str, object_type: ObjectType, worker: UUID, limit: int) -> list[Leased]:
+    """Take the right to send up to `limit` commands of one type, in per-key order."""
+    rows = tx.connection.execute(
+        _LEASE,
+        {
+            "connection": connection,
+            "type": str(object_type),
+            "limit": limit,
+            "lease": LEASE,
+            "worker": worker,
+        },
+    ).fetchall()
+    return [Leased(row[0], row[1], ObjectType(row[2]), *row[3:]) for row in rows]
+
+
+def bindings(tx: Transaction, connection: str, keys: Sequence[str]) -> dict[str, str]:
+    """Return the CRM record id of each of our keys that has one."""
+    if not keys:
+        return {}
+    rows = tx.all("SELECT key, record_id FROM binding WHERE connection = %s AND key = ANY(%s)", connection, list(keys))
+    return dict(rows)
+
+
+def finish(tx: Transaction, connection: str, worker: UUID, done: Sequence[Done]) -> None:
+    """Record effects and bindings. A lease lost to somebody else is left to them."""
+    if not done:
+        return
+    tx.run(
+        "UPDATE command SET state = 'done', outcome = n.o, error = NULL, attempts = attempts + 1, "
+        "finished_at = clock_timestamp(), leased_until = NULL "
+        "FROM unnest(%s::uuid[], %s::text[]) AS n (id, o) "
+        "WHERE command.id = n.id AND command.leased_by = %s AND command.state = 'pending'",
+        [d.command.id for d in done],
+        [d.outcome for d in done],
+        worker,
+    )
+    newest = {d.command.key: d for d in done}
+    ordered = [newest[key] for key in sorted(newest)]
+    tx.run(
+        "INSERT INTO binding (connection, key, object_type, record_id, written) "
+        "SELECT %s, k, t, r, w FROM unnest(%s::text[], %s::text[], %s::text[], %s::jsonb[]) AS n (k, t, r, w) "
+        "ON CONFLICT (connection, key) DO UPDATE SET record_id = excluded.record_id, "
+        "written = binding.written || excluded.written",
+        connection,
+        [d.command.key for d in ordered],
+        [str(d.command.object_type) for d in ordered],
+        [d.record for d in ordered],
+        [Jsonb(dict(d.written)) for d in ordered],
+    )
+
+
+def fail(tx: Transaction, worker: UUID, failed: Sequence[Failed]) -> None:
+    """Schedule another attempt, or make a dead letter."""
+    for f in failed:
+        tx.run(
+            "UPDATE command SET state = %s, due_at = coalesce(%s, due_at), unknown = %s, attempts = %s, error = %s, "
+            "leased_until = NULL WHERE id = %s AND leased_by = %s AND state = 'pending'",
+            "pending" if f.due else "dead",
+            f.due,
+            f.unknown,
+            f.attempts,
+            f.error,
+            f.command.id,
+            worker,
+        )
+
+
+def retry(tx: Transaction, command: UUID) -> bool:
+    """Give a dead letter or a parked command another run of attempts."""
+    return (
+        tx.run(
+            "UPDATE command SET state = 'pending', attempts = 0, due_at = '-infinity', leased_until = NULL "
+            "WHERE id = %s AND state IN ('dead', 'parked')",
+            command,
+        )
+        == 1
+    )
+
+
+def park(tx: Transaction, command: UUID) -> bool:
+    """Set a command aside for good: it no longer holds back later ones with its key."""
+    return (
+        tx.run(
+            "UPDATE command SET state = 'parked', leased_until = NULL WHERE id = %s AND state IN ('dead', 'pending')",
+            command,
+        )
+        == 1
+    )
+
+
+def backlog(tx: Transaction) -> dict[tuple[str, str], int]:
+    """Return how many commands wait, by connection and object type."""
+    rows = tx.all(
+        "SELECT connection, object_type, count(*) FROM command WHERE state = 'pending' GROUP BY connection, object_type"
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def listing(tx: Transaction, *, states: Sequence[str], limit: int) -> list[dict[str, Any]]:
+    """Return commands in the given states, newest first, without the values they carry."""
+    rows = tx.all(
+        "SELECT id, connection, object_type, key, purpose, state, attempts, error, created_at, finished_at "
+        "FROM command WHERE state = ANY(%s) ORDER BY seq DESC LIMIT %s",
+        list(states),
+        limit,
+    )
+    names = (
+        "id",
+        "connection",
+        "type",
+        "key",
+        "purpose",
+        "state",
+        "attempts",
+        "error",
+        "created_at",
+        "finished_at",
+    )
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def pause(tx: Transaction, connection: str, *, until: datetime | None, reason: str) -> None:
+    """Let a connection rest until an instant; None: until a person resumes it."""
+    tx.run(
+        "INSERT INTO connection_state (connection, paused_until, reason) VALUES (%s, coalesce(%s, 'infinity'), %s) "
+        "ON CONFLICT (connection) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason",
+        connection,
+        until,
+        reason,
+    )
+
+
+def resume(tx: Transaction, connection: str) -> None:
+    """End a pause."""
+    tx.run("UPDATE connection_state SET paused_until = NULL, reason = '' WHERE connection = %s", connection)
+
+
+def paused(tx: Transaction, connection: str) -> bool:
+    """Tell whether the connection rests at this moment (wall clock)."""
+    row = tx.one(
+        "SELECT paused_until > clock_timestamp() FROM connection_state "
+        "WHERE connection = %s AND paused_until IS NOT NULL",
+        connection,
+    )
+    return bool(row and row[0])

@@ -1,0 +1,49 @@
+"""Published configurations and rule sets: immutable rows under their hash, and one active pointer."""
+
+from connector.store.database import Transaction
+from connector.store.locks import PUBLISH
+
+
+def publish(tx: Transaction, *, digest: str, document: bytes, rule_set: str, rule_set_document: bytes) -> bool:
+    """Store a configuration and make it the active one; return False when it already was."""
+    tx.run("SELECT pg_advisory_xact_lock(%s)", PUBLISH)
+    tx.run(
+        "INSERT INTO rule_set (hash, document) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        rule_set,
+        rule_set_document,
+    )
+    tx.run(
+        "INSERT INTO configuration (hash, document, rule_set) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        digest,
+        document,
+        rule_set,
+    )
+    changed = tx.run(
+        "INSERT INTO active_configuration (hash) VALUES (%s) "
+        "ON CONFLICT (one) DO UPDATE SET hash = excluded.hash, since = now() "
+        "WHERE active_configuration.hash <> excluded.hash",
+        digest,
+    )
+    return changed == 1
+
+
+def active_hash(tx: Transaction) -> str | None:
+    """Return the hash of the configuration in force, None before the first publication."""
+    row = tx.one("SELECT hash FROM active_configuration")
+    return row[0] if row else None
+
+
+def document(tx: Transaction, digest: str) -> bytes:
+    """Return a stored configuration."""
+    row = tx.one("SELECT document FROM configuration WHERE hash = %s", digest)
+    if row is None:
+        raise KeyError(digest)
+    return bytes(row[0])
+
+
+def rule_set_document(tx: Transaction, digest: str) -> bytes:
+    """Return a stored rule set; it stays for ever."""
+    row = tx.one("SELECT document FROM rule_set WHERE hash = %s", digest)
+    if row is None:
+        raise KeyError(digest)
+    return bytes(row[0])

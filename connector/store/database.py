@@ -1,0 +1,138 @@
+"""Connections and transactions."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Self
+
+import psycopg
+from psycopg import sql
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from connector.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+#: A post must hear 503 within two seconds when PostgreSQL is gone.
+POOL_WAIT = 1.0
+
+
+class Transaction:
+    """One open transaction: its connection, its instant, and what to do once it is committed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._now: datetime | None = None
+        self._after: list[Callable[[], None]] = []
+
+    def now(self) -> datetime:
+        """Return the instant of this transaction in UTC, read from the database once.
+
+        Read it after taking locks, so that decisions are in the order of their times.
+        """
+        if self._now is None:
+            row = self.connection.execute("SELECT hearback_now()").fetchone()
+            assert row is not None
+            self._now = row[0]
+        return self._now
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run `action` once the transaction is committed; never when it is rolled back."""
+        self._after.append(action)
+
+    def committed(self) -> None:
+        """Run what waited for the commit; the store calls this."""
+        for action in self._after:
+            action()
+
+    def all(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Return every row of a query."""
+        return self.connection.execute(query.encode(), parameters or None).fetchall()
+
+    def one(self, query: str, *parameters: object) -> tuple[Any, ...] | None:
+        """Return the first row of a query, or None."""
+        return self.connection.execute(query.encode(), parameters or None).fetchone()
+
+    def run(self, query: str, *parameters: object) -> int:
+        """Execute a statement; return how many rows it touched."""
+        return self.connection.execute(query.encode(), parameters or None).rowcount
+
+    def copy(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        """Insert many rows at once."""
+        if not rows:
+            return
+        target = sql.SQL("COPY {} ({}) FROM STDIN").format(
+            sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+        )
+        with self.connection.cursor() as cursor, cursor.copy(target) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+class Store:
+    """A pool of connections to one database. Build it in the process that uses it, never before a fork."""
+
+    def __init__(self, url: str, *, size: int = 4, lock_timeout_ms: int = 0) -> None:
+        options = "-c timezone=UTC"
+        if lock_timeout_ms:
+            options += f" -c lock_timeout={lock_timeout_ms}"
+        self.url = url
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            url,
+            min_size=1,
+            max_size=size,
+            timeout=POOL_WAIT,
+            kwargs={"options": options, "connect_timeout": 2},
+            open=False,
+            reconnect_timeout=2,
+        )
+
+    def open(self) -> Self:
+        """Start filling the pool; does not wait for the server."""
+        self._pool.open(wait=False)
+        return self
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend a connection; `StoreUnavailable` when none can be had or it breaks."""
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout) as err:
+            if is_contention(err):
+                raise
+            raise StoreUnavailable("the database does not answer") from err
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a transaction; commit at the end, roll back on any error.
+
+        Raises:
+            StoreUnavailable: the server is gone. If it went during the commit itself, the work may be there:
+                callers use ids of their own, so that doing it again is harmless.
+        """
+        with self.connection() as connection, connection.transaction():
+            transaction = Transaction(connection)
+            yield transaction
+        transaction.committed()
+
+
+def is_contention(error: BaseException) -> bool:
+    """Tell a lock conflict, which is worth another try, from a lost server."""
+    return isinstance(
+        error,
+        psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure | psycopg.errors.LockNotAvailable,
+    )

@@ -1,0 +1,70 @@
+"""Decision records, append-only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from connector.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """A decision as stored; `record` is canonical JSON, `digest` its SHA-256."""
+
+    seq: int
+    lead_id: UUID
+    assign_seq: int
+    decided_at: datetime
+    rule_set: str
+    outcome: str
+    owner: str | None
+    record: bytes
+    digest: bytes
+
+
+def insert(tx: Transaction, rows: Sequence[DecisionRow]) -> None:
+    """Store decisions."""
+    tx.copy(
+        "decision",
+        ("seq", "lead_id", "assign_seq", "decided_at", "rule_set", "outcome", "owner", "record", "digest"),
+        [
+            (
+                r.seq,
+                r.lead_id,
+                r.assign_seq,
+                r.decided_at,
+                r.rule_set,
+                r.outcome,
+                r.owner,
+                r.record.decode(),
+                r.digest,
+            )
+            for r in rows
+        ],
+    )
+
+
+def of_lead(tx: Transaction, lead: UUID) -> list[DecisionRow]:
+    """Return all decisions on a lead, first to last."""
+    return _rows(tx, "WHERE lead_id = %s ORDER BY assign_seq", lead)
+
+
+def since(tx: Transaction, seq: int, limit: int) -> list[DecisionRow]:
+    """Return decisions after a sequence number, in order."""
+    return _rows(tx, "WHERE seq > %s ORDER BY seq LIMIT %s", seq, limit)
+
+
+def _rows(tx: Transaction, where: str, *parameters: object) -> list[DecisionRow]:
+    rows = tx.all(
+        "SELECT seq, lead_id, assign_seq, decided_at, rule_set, outcome, owner, record, digest FROM decision " + where,  # noqa: S608 (constants only)
+        *parameters,
+    )
+    return [_decision(*row) for row in rows]
+
+
+def _decision(*values: Any) -> DecisionRow:
+    *facts, record, digest = values
+    row = (*facts, record.encode(), bytes(digest))
+    return DecisionRow(*row)

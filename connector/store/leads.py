@@ -1,0 +1,254 @@
+"""Leads, the people behind them, and the submissions that made them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from connector.store.database import Transaction
+
+_COLUMNS = (
+    "id",
+    "created_at",
+    "source",
+    "correlation",
+    "data",
+    "domain",
+    "salt",
+    "is_test",
+    "status",
+    "owner",
+    "connection",
+    "pool",
+    "reason",
+    "assign_seq",
+    "assigned_at",
+    "held_until",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewLead:
+    """A lead with its first assignment, about to be stored."""
+
+    id: UUID
+    created_at: datetime
+    source: str
+    correlation: UUID
+    data: Mapping[str, Any]
+    domain: str
+    salt: bytes
+    is_test: bool
+    status: str
+    owner: str | None
+    connection: str | None
+    pool: str | None
+    reason: str
+    assigned_at: datetime | None
+    held_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeadRow:
+    """A stored lead. `data` is the normalised lead as plain values."""
+
+    id: UUID
+    created_at: datetime
+    source: str
+    correlation: UUID
+    data: dict[str, Any]
+    salt: bytes
+    is_test: bool
+    status: str
+    owner: str | None
+    connection: str | None
+    pool: str | None
+    reason: str
+    assign_seq: int
+    assigned_at: datetime | None
+    held_until: datetime | None
+
+
+_ROW = (
+    "id, created_at, source, correlation, data, salt, is_test, status, owner, connection, pool, reason, "
+    "assign_seq, assigned_at, held_until"
+)
+
+
+def insert(tx: Transaction, leads: Sequence[NewLead]) -> None:
+    """Store new leads."""
+    tx.copy(
+        "lead",
+        _COLUMNS,
+        [
+            (
+                lead.id,
+                lead.created_at,
+                lead.source,
+                lead.correlation,
+                Jsonb(lead.data),
+                lead.domain,
+                lead.salt,
+                lead.is_test,
+                lead.status,
+                lead.owner,
+                lead.connection,
+                lead.pool,
+                lead.reason,
+                1,
+                lead.assigned_at,
+                lead.held_until,
+            )
+            for lead in leads
+        ],
+    )
+
+
+def insert_submissions(tx: Transaction, rows: Sequence[tuple[UUID, int, UUID, str]]) -> None:
+    """Store (delivery, position, lead, relation) links."""
+    tx.copy("submission", ("delivery_id", "position", "lead_id", "relation"), list(rows))
+
+
+def claim_keys(tx: Transaction, keys: Sequence[tuple[str, str, UUID]]) -> dict[tuple[str, str], UUID]:
+    """Claim (kind, value) person keys for new leads; return whose each key is now.
+
+    Keys are inserted in order, so that two workers with the same person wait for one another
+    instead of deadlocking, and the second reads the first one's lead.
+    """
+    if not keys:
+        return {}
+    unique = {(kind, value): lead for kind, value, lead in reversed(keys)}
+    ordered = sorted((kind, value, lead) for (kind, value), lead in unique.items())
+    kinds, values, leads = (list(column) for column in zip(*ordered, strict=True))
+    tx.run(
+        "INSERT INTO person_key (kind, value, lead_id) "
+        "SELECT k, v, l FROM unnest(%s::text[], %s::text[], %s::uuid[]) WITH ORDINALITY AS n (k, v, l, i) "
+        "ORDER BY i ON CONFLICT DO NOTHING",
+        kinds,
+        values,
+        leads,
+    )
+    rows = tx.all(
+        "SELECT kind, value, lead_id FROM person_key "
+        "JOIN unnest(%s::text[], %s::text[]) AS n (k, v) ON kind = k AND value = v",
+        kinds,
+        values,
+    )
+    return {(kind, value): lead for kind, value, lead in rows}
+
+
+def move_keys(tx: Transaction, moves: Sequence[tuple[str, str, UUID]]) -> None:
+    """Point person keys to another lead, when a new lead takes over from a closed one."""
+    if moves:
+        kinds, values, leads = (list(column) for column in zip(*sorted(moves), strict=True))
+        tx.run(
+            "UPDATE person_key SET lead_id = n.l FROM unnest(%s::text[], %s::text[], %s::uuid[]) AS n (k, v, l) "
+            "WHERE kind = n.k AND value = n.v",
+            kinds,
+            values,
+            leads,
+        )
+
+
+def by_ids(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, LeadRow]:
+    """Return stored leads."""
+    if not ids:
+        return {}
+    return {row[0]: _row(row) for row in tx.all(f"SELECT {_ROW} FROM lead WHERE id = ANY(%s)", list(ids))}  # noqa: S608
+
+
+def by_domains(tx: Transaction, domains: Sequence[str]) -> list[LeadRow]:
+    """Return the newest leads of each company domain, at most three a domain."""
+    if not domains:
+        return []
+    rows = tx.all(
+        f"SELECT l.* FROM unnest(%s::text[]) AS n (d), LATERAL ("  # noqa: S608 (constants only)
+        f"SELECT {_ROW} FROM lead WHERE domain = n.d AND domain <> '' ORDER BY created_at DESC LIMIT 3) l",
+        list(domains),
+    )
+    return [_row(row) for row in rows]
+
+
+def held(tx: Transaction, pools: Sequence[str], now: datetime, limit: int) -> list[LeadRow]:
+    """Lock waiting leads, oldest first: of pools with room, and those that waited long enough."""
+    rows = tx.all(
+        f"SELECT {_ROW} FROM lead WHERE status = 'held' AND (pool = ANY(%s) OR held_until <= %s) "  # noqa: S608
+        "ORDER BY created_at, id LIMIT %s FOR UPDATE SKIP LOCKED",
+        list(pools),
+        now,
+        limit,
+    )
+    return [_row(row) for row in rows]
+
+
+def held_pools(tx: Transaction) -> list[str]:
+    """Return the pools that leads are waiting for."""
+    # A loose index scan: the queue may be long, the pools are few.
+    rows = tx.all(
+        "WITH RECURSIVE p (pool) AS (SELECT min(pool) FROM lead WHERE status = 'held' UNION ALL "
+        "SELECT (SELECT min(pool) FROM lead WHERE status = 'held' AND pool > p.pool) FROM p WHERE p.pool IS NOT NULL) "
+        "SELECT pool FROM p WHERE pool IS NOT NULL"
+    )
+    return [row[0] for row in rows]
+
+
+def assign(
+    tx: Transaction,
+    lead: LeadRow,
+    *,
+    owner: str,
+    connection: str,
+    pool: str | None,
+    reason: str,
+    now: datetime,
+) -> bool:
+    """Give a lead a (new) owner if nobody decided it meanwhile; return whether it took effect."""
+    changed = tx.run(
+        "UPDATE lead SET status = 'assigned', owner = %s, connection = %s, pool = coalesce(%s, pool), reason = %s, "
+        "assign_seq = assign_seq + 1, assigned_at = %s, held_until = NULL "
+        "WHERE id = %s AND assign_seq = %s AND status <> 'closed'",
+        owner,
+        connection,
+        pool,
+        reason,
+        now,
+        lead.id,
+        lead.assign_seq,
+    )
+    return changed == 1
+
+
+def change_owner(tx: Transaction, lead: UUID, owner: str) -> str | None:
+    """Record that a person moved the lead in the CRM; return the owner before, None when nothing changed."""
+    row = tx.one(
+        "UPDATE lead SET owner = %s, reason = 'owner changed in the CRM' FROM lead AS old "
+        "WHERE lead.id = old.id AND lead.id = %s AND lead.status = 'assigned' AND lead.owner <> %s RETURNING old.owner",
+        owner,
+        lead,
+        owner,
+    )
+    return row[0] if row else None
+
+
+def close(tx: Transaction, lead: UUID, now: datetime) -> str | None:
+    """Close an open lead once; return the owner whose capacity is free again, None when it was closed before."""
+    row = tx.one(
+        "UPDATE lead SET status = 'closed', closed_at = %s WHERE id = %s AND status = 'assigned' RETURNING owner",
+        now,
+        lead,
+    )
+    return row[0] if row else None
+
+
+def update_data(tx: Transaction, lead: UUID, data: Mapping[str, Any]) -> None:
+    """Replace what is known of a lead."""
+    tx.run("UPDATE lead SET data = %s WHERE id = %s", Jsonb(data), lead)
+
+
+def _row(row: tuple[Any, ...]) -> LeadRow:
+    values = list(row)
+    values[5] = bytes(values[5])
+    return LeadRow(*values)

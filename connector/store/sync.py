@@ -1,0 +1,45 @@
+"""Cursors of the change feeds, and which of a CRM's records carry our key."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connector.store.database import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A record of ours in a CRM; `written` holds a short hash of each field as we last wrote it."""
+
+    key: str
+    written: dict[str, str]
+
+
+def bound(tx: Transaction, connection: str, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Bound]:
+    """Return our key for each (object type, record id) that has one."""
+    if not refs:
+        return {}
+    types, ids = (list(column) for column in zip(*refs, strict=True))
+    rows = tx.all(
+        "SELECT object_type, record_id, key, written FROM binding "
+        "JOIN unnest(%s::text[], %s::text[]) AS n (t, r) ON object_type = t AND record_id = r WHERE connection = %s",
+        types,
+        ids,
+        connection,
+    )
+    return {(row[0], row[1]): Bound(row[2], row[3]) for row in rows}
+
+
+def cursor(tx: Transaction, connection: str) -> str:
+    """Return where the change feed was left; "" is its beginning."""
+    row = tx.one("SELECT cursor FROM connection_state WHERE connection = %s", connection)
+    return str(row[0]) if row else ""
+
+
+def advance(tx: Transaction, connection: str, following: str) -> None:
+    """Remember how far the change feed is worked off, in the transaction that applied it."""
+    tx.run(
+        "INSERT INTO connection_state (connection, cursor, polled_at) VALUES (%s, %s, now()) "
+        "ON CONFLICT (connection) DO UPDATE SET cursor = excluded.cursor, polled_at = excluded.polled_at",
+        connection,
+        following,
+    )

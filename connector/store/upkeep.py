@@ -1,0 +1,52 @@
+"""Housekeeping in the database."""
+
+from datetime import date
+
+from psycopg import sql
+
+from connector.store.database import Transaction
+
+#: Longest documented sender retry is three days; people replay by hand (I11, I30).
+KEY_DAYS = 30
+
+
+def make_partitions(tx: Transaction) -> None:
+    """Create the monthly partitions of delivery bodies for this month and the next."""
+    first = tx.now().date().replace(day=1)
+    for _ in range(2):
+        following = _next_month(first)
+        name = f"delivery_body_{first:%Y_%m}"
+        if tx.one(
+            "SELECT to_regclass(%s) IS NULL AND NOT EXISTS (SELECT FROM delivery_body_default "
+            "WHERE received_at >= %s AND received_at < %s)",
+            name,
+            first,
+            following,
+        ) == (True,):
+            tx.connection.execute(
+                sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF delivery_body FOR VALUES FROM ({}) TO ({})").format(
+                    sql.Identifier(name), sql.Literal(first.isoformat()), sql.Literal(following.isoformat())
+                )
+            )
+        first = following
+
+
+def drop_stale_jobs(tx: Transaction) -> None:
+    """Drop wake-ups whose worker died, and the record of old ticks; the rows they were about are the truth."""
+    tx.run(
+        "DELETE FROM procrastinate_jobs j WHERE status = 'doing' AND NOT EXISTS (SELECT FROM procrastinate_workers w "
+        "WHERE w.id = j.worker_id AND w.last_heartbeat > now() - interval '2 minutes')"
+    )
+    tx.run("DELETE FROM procrastinate_periodic_defers WHERE defer_timestamp < extract(epoch FROM now()) - 3600")
+
+
+def drop_old_keys(tx: Transaction) -> None:
+    """Forget idempotency and dedupe keys no sender can still be repeating."""
+    tx.run("DELETE FROM idempotency_key WHERE created_at < now() - make_interval(days => %s)", KEY_DAYS)
+    tx.run(
+        "DELETE FROM dedupe_key WHERE seen_at < now() - make_interval(days => %s) AND key LIKE 'content:%%'", KEY_DAYS
+    )
+
+
+def _next_month(first: date) -> date:
+    return first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)

@@ -1,0 +1,38 @@
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from connector.adapters.sandbox.process import SandboxProcess
+from connector.store import embedded
+
+pytest.register_assert_rewrite("connector.adapters.testing.contract")
+
+
+@pytest.fixture(scope="session")
+def sandbox_database_url() -> str:
+    """A database of the sandbox CRM's own, on an embedded server that ends with the tests."""
+    with warnings.catch_warnings():
+        # platformdirs warns where XDG_RUNTIME_DIR is unset; a folder under /tmp does for a socket.
+        warnings.simplefilter("ignore")
+        url = embedded.start(Path(tempfile.mkdtemp(prefix="sandbox-")), owner=True)
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE sandbox_crm")
+    return url.replace("/postgres?", "/sandbox_crm?")
+
+
+@pytest.fixture(scope="session")
+def crm(sandbox_database_url: str) -> Iterator[SandboxProcess]:
+    """A running sandbox CRM with one active and one inactive user; its search lags a little."""
+    with SandboxProcess(sandbox_database_url, search_lag=0.1) as process:
+        process.create("users", {"Name": "Anna Kern", "Email": "anna@example.com"}, id_="us-anna", actor="admin")
+        process.create(
+            "users",
+            {"Name": "Bert Lang", "Email": "bert@example.com", "IsActive": False},
+            id_="us-bert",
+            actor="admin",
+        )
+        yield process

@@ -1,0 +1,1 @@
+"""Hearback's HTTP edge: verify, keep, acknowledge. Flask lives here and nowhere else."""

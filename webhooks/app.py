@@ -1,0 +1,89 @@
+"""The Flask application: one subpackage per audience, one set of rules for headers, errors and counters."""
+
+import logging
+import threading
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from connector.errors import ConfigurationError, StoreUnavailable
+from connector.services import Services
+from connector.store.database import is_contention
+from webhooks import api, crm, health, intake, public
+from webhooks.bodies import READ
+from webhooks.doors import DoorKeeper
+from webhooks.edge import EXTENSION, Edge, edge
+from webhooks.errors import answer_for
+from webhooks.limits import Limits
+from webhooks.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which a sender should try again when the store is down.
+RETRY_AFTER = 5
+
+_BODIED = frozenset(("POST", "PUT", "PATCH"))
+# For answers that are no page; pages bring a policy of their own.
+_BARE_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+)
+
+
+def create_app(services: Services, *, threads: int = 16) -> Flask:
+    """Build the application around open services. `threads` is how many requests this process works at once."""
+    app = Flask("webhooks", static_folder=None)
+    app.extensions[EXTENSION] = Edge(
+        services=services,
+        keeper=DoorKeeper(services),
+        limits=Limits(),
+        metrics=Metrics(services),
+        waiting=threading.Semaphore(threads // 4),
+    )
+    for routes in (intake.routes, crm.routes, api.routes, public.routes, health.routes):
+        app.register_blueprint(routes)
+    app.register_error_handler(Exception, _unforeseen)
+    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(StoreUnavailable, _unavailable)
+    app.register_error_handler(ConfigurationError, _unavailable)
+    app.after_request(_finish)
+    proxies = int(services.environ.get("HEARBACK_TRUSTED_PROXIES", "0"))
+    if proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign] # Flask's own way
+    return app
+
+
+def _finish(response: Response) -> Response:
+    headers = response.headers
+    headers.extend(_ALWAYS)
+    headers.setdefault("Content-Security-Policy", _BARE_POLICY)
+    headers.setdefault("Cache-Control", "no-store")
+    if request.method in _BODIED and READ not in request.environ and request.content_length != 0:
+        headers["Connection"] = "close"
+    rule = request.url_rule
+    edge().metrics.answered(rule.rule if rule else "other", response.status_code)
+    return response
+
+
+def _refused(error: HTTPException) -> Response:
+    return answer_for(error)
+
+
+def _unavailable(error: Exception) -> Response:
+    log.error("request refused", extra={"reason": str(error), "route": _route()})
+    return answer_for(ServiceUnavailable("the service cannot store anything right now", retry_after=RETRY_AFTER))
+
+
+def _unforeseen(error: Exception) -> Response:
+    if is_contention(error):
+        return _unavailable(StoreUnavailable("the database is locked"))
+    edge().metrics.failed()
+    log.error("request failed", exc_info=error, extra={"route": _route()})
+    return answer_for(InternalServerError("something went wrong here; it is in the log"))
+
+
+def _route() -> str:
+    return request.url_rule.rule if request.url_rule else "other"
