@@ -3,91 +3,23 @@
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import procrastinate
-from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.exceptions import ConnectorException
 
-from connector.errors import ConnectorError, HearbackError, StoreUnavailable
+from connector.errors import ConnectorError, StoreUnavailable
 from connector.flows import deliver, followups, held, housekeeping, intake, sync
 from connector.services import Services
 
 log = logging.getLogger(__name__)
 
-#: At most one wake-up per process and queue in this time.
-SPACING = 0.05
 #: How many seconds between two sweeps that make up for lost wake-ups.
 SWEEP = 5
 RECONNECT = 1.0
 MINUTE = 60
 CONCURRENCY = 6
-
-#: Queues with one job for each connection.
-PER_CONNECTION = frozenset(("commands", "poll"))
-
-
-class Waker:
-    """Defers wake-ups after a commit, from a thread of its own, so that no post waits for one."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._wanted: set[str] = set()
-        self._signal = threading.Event()
-        self._lock = threading.Lock()
-        self._app = procrastinate.App(
-            connector=procrastinate.SyncPsycopgConnector(conninfo=services.store.url, min_size=1, max_size=1)
-        )
-        self._thread = threading.Thread(target=self._run, name="waker", daemon=True)
-
-    def start(self) -> None:
-        """Start waking; wake-ups lost in an outage are made up for by the sweep."""
-        self._thread.start()
-
-    def wake(self, queue: str) -> None:
-        """Ask for a queue to be worked off soon; returns at once."""
-        with self._lock:
-            self._wanted.add(queue)
-        self._signal.set()
-
-    def _run(self) -> None:
-        opened = False
-        while True:
-            self._signal.wait()
-            self._signal.clear()
-            with self._lock:
-                wanted, self._wanted = self._wanted, set()
-            try:
-                if not opened:
-                    self._app.open()
-                    opened = True
-                for job in sorted({job for queue in wanted for job in expand(self._services, queue)}):
-                    defer(self._app, job)
-            except (ConnectorException, HearbackError) as err:
-                log.warning("wake-up lost, the sweep makes up for it", extra={"why": type(err).__name__})
-            time.sleep(SPACING)
-
-
-def install_waker(services: Services) -> None:
-    """Let the services of this process wake the workers."""
-    waker = Waker(services)
-    waker.start()
-    services.wake = waker.wake
-
-
-def expand(services: Services, queue: str) -> list[str]:
-    """Return the jobs behind a queue: one, or one for each connection."""
-    if queue not in PER_CONNECTION:
-        return [queue]
-    return [f"{queue}:{connection}" for connection in services.current().settings.connections]
-
-
-def defer(app: procrastinate.App, job: str) -> None:
-    """Put a wake-up into the queue unless one is waiting there already."""
-    with suppress(AlreadyEnqueued):
-        app.configure_task("work", queueing_lock=job, queue="hearback").defer(job=job)
 
 
 class Singly:
@@ -122,7 +54,7 @@ class Workers:
     """The jobs of this process."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        self.services = services
         self._singly = Singly()
         self.stopping = threading.Event()
 
@@ -138,7 +70,7 @@ class Workers:
                     return
                 if taken > 1:
                     # There is a backlog: another process may lend a hand.
-                    self._services.wake(job)
+                    self.services.wake(job)
         except StoreUnavailable:
             log.warning("the store is gone, work waits", extra={"job": job})
         except ConnectorError as err:
@@ -148,28 +80,28 @@ class Workers:
         name, _, connection = job.partition(":")
         match name:
             case "intake":
-                return intake.work(self._services)
+                return intake.work(self.services)
             case "sync":
-                return sync.work(self._services)
+                return sync.work(self.services)
             case "commands":
-                return deliver.work(self._services, connection)
+                return deliver.work(self.services, connection)
             case "held":
-                held.work(self._services)
+                held.work(self.services)
             case "poll":
-                sync.poll(self._services, connection)
+                sync.poll(self.services, connection)
             case "followups":
-                followups.sweep(self._services)
+                return followups.sweep(self.services)
             case "housekeeping":
-                housekeeping.work(self._services)
+                housekeeping.work(self.services)
             case _:
                 log.error("unknown job", extra={"job": job})
         return 0
 
 
-def build(services: Services, workers: Workers) -> procrastinate.App:
+def build(workers: Workers) -> procrastinate.App:
     """Return the procrastinate app of a worker process."""
     app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=services.store.url, min_size=1, max_size=3)
+        connector=procrastinate.PsycopgConnector(conninfo=workers.services.store.url, min_size=1, max_size=3)
     )
 
     # queueing_lock is given by whoever defers; a killed worker would keep a plain lock.
@@ -180,7 +112,7 @@ def build(services: Services, workers: Workers) -> procrastinate.App:
     @app.periodic(cron=f"* * * * * */{SWEEP}")
     @app.task(name="sweep", queue="hearback", queueing_lock="sweep")
     def _sweep(timestamp: int) -> None:
-        sweep_once(services, timestamp)
+        sweep_once(workers.services, timestamp)
 
     return app
 
@@ -194,14 +126,14 @@ def sweep_once(services: Services, timestamp: int) -> None:
         services.wake("housekeeping")
 
 
-async def work_for_ever(services: Services, workers: Workers) -> None:
+async def work_for_ever(workers: Workers) -> None:
     """Run the worker; reconnect whenever the database comes back. Ends when the process is told to stop.
 
     After a short restart of the database procrastinate's loop ends normally, after a longer one with an
     error: both mean "again".
     """
     while not workers.stopping.is_set():
-        app = build(services, workers)
+        app = build(workers)
         try:
             async with app.open_async():
                 await app.run_worker_async(**_options())

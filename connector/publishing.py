@@ -4,10 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from connector.adapters.registry import adapter_names
 from connector.errors import ConfigurationError
 from connector.model.canonical import canonical
 from connector.model.ruleset_document import to_document
-from connector.settings import Complaint, default_folder, load
+from connector.settings import Complaint, Loaded, default_folder, load
+from connector.sources.registry import SOURCES
 from connector.store import Store, configuration
 
 
@@ -29,9 +31,14 @@ def config_folder() -> Path:
     return folder
 
 
+def read(folder: Path) -> Loaded:
+    """Validate a folder as a whole, adapters and kinds of source included."""
+    return load(folder, adapters=adapter_names(), kinds=tuple(SOURCES))
+
+
 def publish(store: Store, folder: Path) -> Published:
     """Publish a folder if it is valid; a broken one leaves the last good version in force."""
-    loaded = load(folder)
+    loaded = read(folder)
     if loaded.settings is None or loaded.document is None:
         return Published(None, changed=False, complaints=loaded.complaints)
     rule_set = loaded.settings.rule_set
@@ -44,6 +51,12 @@ def publish(store: Store, folder: Path) -> Published:
             rule_set_document=canonical(to_document(rule_set)),
         )
     return Published(loaded.settings.hash, changed=changed, complaints=loaded.complaints)
+
+
+def anything_active(store: Store) -> bool:
+    """Tell whether some version is in force."""
+    with store.transaction() as tx:
+        return configuration.active_hash(tx) is not None
 
 
 def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:

@@ -33,7 +33,7 @@ _ALWAYS = (
 )
 
 
-def create_app(services: Services, *, threads: int = 16) -> Flask:
+def create_app(services: Services, *, threads: int = 8) -> Flask:
     """Build the application around open services. `threads` is how many requests this process works at once."""
     app = Flask("webhooks", static_folder=None)
     app.extensions[EXTENSION] = Edge(

@@ -97,7 +97,7 @@ class DoorKeeper:
             try:
                 yield self._services.secret(name)
             except ConfigurationError as err:
-                log.error("a door stays closed", extra={"reason": str(err)})  # noqa: TRY400
+                log.error("a door stays closed", extra={"reason": str(err)})
 
 
 def _digest(secret: str) -> bytes:

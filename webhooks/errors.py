@@ -5,8 +5,8 @@ from http import HTTPStatus
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from webhooks.api.problems import problem_for
-from webhooks.public.pages import message_page
+from webhooks.pages import message_page
+from webhooks.problems import problem_for
 
 
 def wants_page() -> bool:

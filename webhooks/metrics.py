@@ -64,9 +64,7 @@ class _Waiting(Collector):
         with self._services.store.transaction() as tx:
             states = reading.unfinished(tx)
             backlog = commands.backlog(tx)
-        deliveries = GaugeMetricFamily(
-            "hearback_deliveries", "Deliveries without a fate, by state.", labels=("state",)
-        )
+        deliveries = GaugeMetricFamily("hearback_deliveries", "Deliveries without a fate, by state.", labels=("state",))
         for state in ("stored", "waiting", "quarantined"):
             deliveries.add_metric((state,), states.get(state, 0))
         pending = GaugeMetricFamily(

@@ -38,6 +38,11 @@ class ObjectMapping:
             for ours, theirs in fields.items()
         ]
 
+    @property
+    def vendor_names(self) -> list[str]:
+        """Return the CRM's names of all mapped fields, the key's too."""
+        return [theirs.name for theirs in self._fields.values()] + ([self.key_field] if self.key_field else [])
+
     def to_vendor(self, command: Upsert) -> dict[str, Value]:
         """Return the command's fields in the CRM's words.
 

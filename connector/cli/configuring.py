@@ -8,8 +8,8 @@ import click
 
 from connector.adapters.registry import adapter_for
 from connector.errors import ConfigurationError, ConnectorError
-from connector.publishing import config_folder
-from connector.settings import load, read_secret, write_starter
+from connector.publishing import config_folder, read
+from connector.settings import read_secret, write_starter
 from connector.settings.values import Connection, Settings
 
 
@@ -27,7 +27,7 @@ def init(folder: Path) -> None:
 def check(connect: bool) -> None:
     """Validate the configuration; list every complaint at once."""
     folder = config_folder()
-    loaded = load(folder)
+    loaded = read(folder)
     for complaint in loaded.complaints:
         click.echo(str(complaint))
     if loaded.settings is None:

@@ -1,6 +1,7 @@
 """Store before answering (promise P1): the only thing the HTTP edge does with a delivery."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -76,6 +77,19 @@ def accept_once(services: Services, delivery: Delivery, *, client: str, key: str
         return Accepted(None, Acceptance.MISMATCH)
     services.wake("intake")
     return Accepted(receipt, Acceptance.REPEAT)
+
+
+def accept_many(services: Services, batch: Sequence[Delivery]) -> int:
+    """Commit deliveries with ids of their own making; return how many were not there before.
+
+    Raises:
+        StoreUnavailable: none of them is stored; the same batch may be given again.
+    """
+    new = [_sealed(services, delivery, "none", "") for delivery in batch]
+    with services.store.transaction() as tx:
+        stored = deliveries.put_many(tx, new)
+    services.wake("intake")
+    return stored
 
 
 def _sealed(services: Services, delivery: Delivery, verified: str, suspect: str) -> NewDelivery:

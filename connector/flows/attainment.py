@@ -29,7 +29,7 @@ _BATCH = 200
 class Dates:
     """Whose sale it is, and when it was won, delivered or lost for good."""
 
-    person: str
+    person: str | None
     won_at: datetime | None
     delivered_at: datetime | None
     lost_at: datetime | None
@@ -38,14 +38,14 @@ class Dates:
 def credit(tx: Transaction, settings: Settings, sale: Sale, record: MirrorRow | None, dates: Dates) -> None:
     """Append the credits that follow from a sale; the caller holds its lock.
 
-    Credit stays with whoever held it first. A deal without a value is credited once it has one.
+    Credit stays with whoever held it first. Without a value or a seller we know there is none yet.
     """
     head = ledger.head(tx, sale.connection, sale.deal)
     amount, currency = _value(record)
-    if amount is None:
-        log.info("deal without a value", extra={"connection": sale.connection, "deal": sale.deal})
-        return
     person = head.person if head else dates.person
+    if amount is None or person is None:
+        log.info("deal without value or known seller", extra={"connection": sale.connection, "deal": sale.deal})
+        return
     booking = Booking(
         sale.connection,
         sale.deal,
@@ -64,14 +64,18 @@ def credit(tx: Transaction, settings: Settings, sale: Sale, record: MirrorRow | 
 
 
 def refresh(services: Services) -> int:
-    """Work out the attainment of everybody whose credits changed; return how many were looked at."""
+    """Work out the attainment of everybody whose credits changed; return how many that were."""
     with services.store.transaction() as tx:
         people = ledger.people_due(tx, _BATCH)
-    for person in people:
-        with services.store.transaction() as tx:
-            if ledger.take_due(tx, person):
-                _write_back(services, tx, person)
-    return len(people)
+    return sum(_refresh(services, person) for person in people)
+
+
+def _refresh(services: Services, person: str) -> bool:
+    with services.store.transaction() as tx:
+        if not ledger.take_due(tx, person):
+            return False
+        _write_back(services, tx, person)
+    return True
 
 
 def _write_back(services: Services, tx: Transaction, person: str) -> None:

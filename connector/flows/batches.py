@@ -38,7 +38,7 @@ def work_off(services: Services, kind: str, limit: int, work: Work) -> int:
                 work(tx, taken)
     except StoreUnavailable:
         raise
-    except Exception as err:  # noqa: BLE001 (a job's outermost edge: one bad delivery must not stop the rest)
+    except Exception as err:
         if not _contended(err):
             log.exception("batch failed, working one by one", extra={"deliveries": len(claimed)})
             _one_by_one(services, claimed, work)
@@ -54,7 +54,7 @@ def _one_by_one(services: Services, claimed: list[UUID], work: Work) -> None:
                     work(tx, taken)
         except StoreUnavailable:
             raise
-        except Exception as err:  # noqa: BLE001 (see above)
+        except Exception as err:
             if not _contended(err):
                 log.exception("delivery failed", extra={"delivery": str(delivery)})
                 _count_failure(services, delivery, err)

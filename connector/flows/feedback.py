@@ -24,7 +24,7 @@ from connector.store.leads import LeadRow
 #: How long an invitation may be answered.
 VALID = timedelta(days=30)
 #: Purposes whose consent covers being asked for an opinion.
-PURPOSES = frozenset({"survey", "contact"})
+PURPOSES = frozenset({"survey", "contact", "email"})
 #: Longest text a customer may leave.
 MOST_TEXT = 4_000
 

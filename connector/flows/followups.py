@@ -7,18 +7,17 @@ is known, under the lock of its `sale` row; so order and repetition of events ma
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from connector.errors import StoreUnavailable
 from connector.flows import attainment, feedback
-from connector.flows.staff import calendar_of, colleagues, language_of, manager_of, person_of
-from connector.followup import Candidate, Party, choose_substitute, due_rungs, next_rung, replay, tasks
+from connector.flows.escalation import climb
+from connector.flows.sale import CALL, DELIVERED, LOST, REOPENED, TICKED, WON, Deal, Running, candidates, when
+from connector.flows.staff import calendar_of, colleagues
+from connector.followup import Party, choose_substitute, next_rung, replay, tasks
 from connector.followup.tasks import Fields, Reader
 from connector.model.crm import ObjectType
 from connector.model.followup import (
-    Action,
     CallFact,
     History,
     Plan,
@@ -31,84 +30,15 @@ from connector.model.followup import (
 from connector.model.identity import new_id
 from connector.services import Services
 from connector.settings import build
-from connector.settings.values import Settings
-from connector.store import Transaction, commands, configuration, followups, mirror
-from connector.store.commands import NewCommand
+from connector.store import Transaction, configuration, followups, mirror
 from connector.store.events import Event
 from connector.store.followups import News, PlanRow, Sale, StepRow
-from connector.store.mirror import MirrorRow
 from connector.worktime import DATASET
 
 log = logging.getLogger(__name__)
 
-WON = "opportunity.won"
-LOST = "opportunity.lost"
-DELIVERED = "order.delivered"
-CALL = "call.logged"
-TICKED = "task.completed"
-REOPENED = "task.reopened"
-
 #: How many deals or people one sweep works through before it looks again.
 _BATCH = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Deal:
-    """A sale that is being worked through: its row is locked, its facts are read."""
-
-    tx: Transaction
-    services: Services
-    settings: Settings
-    sale: Sale
-    record: MirrorRow | None
-    facts: Sequence[Event]
-    news: Sequence[News]
-    now: datetime
-
-    def times(self, type_: str) -> tuple[datetime, ...]:
-        """Return when events of a type happened, in the order they were recorded."""
-        return tuple(fact.occurred_at for fact in self.facts if fact.type == type_)
-
-    @property
-    def owner(self) -> str:
-        """Return the person who owns the deal; the fallback owner if we do not know its user."""
-        user = self.record.owner if self.record else ""
-        return person_of(self.settings, self.sale.connection, user) or self.settings.rule_set.fallback
-
-    def put(self, key: str, object_type: ObjectType, fields: Fields, purpose: str, record: str | None = None) -> None:
-        """Put a command for this deal's connection."""
-        command = NewCommand(
-            connection=self.sale.connection,
-            key=key,
-            object_type=object_type,
-            fields=fields,
-            purpose=purpose,
-            correlation=self.sale.correlation,
-            record=record,
-            lead_id=self.sale.lead_id,
-        )
-        commands.put(self.tx, [command])
-
-    def put_on_deal(self, fields: Fields, purpose: str) -> None:
-        """Put a write of fields of ours on the deal itself."""
-        self.put(f"deal:{self.sale.deal}", ObjectType.DEAL, fields, purpose, self.sale.deal)
-
-    def reader(self, person: str) -> Reader | None:
-        """Return a person as a reader of tasks; None if they have no user in this CRM."""
-        known = self.settings.people.get(person)
-        user = known.users.get(self.sale.connection) if known else None
-        if not user:
-            return None
-        return Reader(user, language_of(self.settings, person), calendar_of(self.settings, person).timezone)
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A step of a running plan: what the plan promises and where it stands."""
-
-    plan: Plan
-    step: Step
-    row: StepRow
 
 
 def on_event(services: Services, tx: Transaction, event: Event) -> None:
@@ -193,7 +123,7 @@ def _dates(deal: Deal) -> attainment.Dates:
     won, lost = deal.times(WON), deal.times(LOST)
     is_lost = bool(lost and (not won or max(lost) > max(won)))
     return attainment.Dates(
-        deal.owner,
+        deal.seller,
         won_at=next(iter(won), None),
         delivered_at=next(iter(deal.times(DELIVERED)), None),
         lost_at=max(lost) if is_lost else None,
@@ -222,7 +152,7 @@ def _step_owner(deal: Deal, step: Step) -> str:
     if owner in people and people[owner].lane == step.lane:
         return owner
     lane = [key for key in colleagues(deal.settings, deal.sale.connection) if people[key].lane == step.lane]
-    return choose_substitute(_candidates(deal, lane), had=()).person or owner
+    return choose_substitute(candidates(deal, lane), had=()).person or owner
 
 
 def _pinned(deal: Deal, row: PlanRow) -> Plan:
@@ -242,7 +172,7 @@ def _advance_plan(deal: Deal, plan: Plan, row: PlanRow) -> list[StepRow]:
     for step, now_at in zip(plan.steps, progress, strict=True):
         _take_in(deal, Running(plan, step, rows[step.key]), now_at)
     for step in plan.steps:
-        while _climb(deal, Running(plan, step, followups.steps(deal.tx, row.id)[step.key])):
+        while climb(deal, Running(plan, step, followups.steps(deal.tx, row.id)[step.key])):
             pass
     rows = followups.steps(deal.tx, row.id)
     pending = {StepState.WAITING, StepState.OPEN}
@@ -283,7 +213,7 @@ def _call(fact: Event) -> CallFact:
         user=str(values.get("owner") or ""),
         seconds=int(values.get("seconds") or 0),
         direction=str(values.get("direction") or ""),
-        occurred_at=fact.occurred_at,
+        occurred_at=when(fact),
         system=values.get("source") == "system",
     )
 
@@ -334,92 +264,6 @@ def _closing(before: StepState, after: StepState, reader: Reader) -> Fields | No
     if after is StepState.DONE:
         return tasks.done()
     return tasks.cancelled(reader) if after is StepState.CANCELLED and before is StepState.OPEN else None
-
-
-def _climb(deal: Deal, running: Running) -> bool:
-    """Fire the rungs that are due up to the next change of owner; False once none is left."""
-    step, row = running.step, running.row
-    fact = StepFact(step.key, row.owner, row.state, row.activated_at, row.due, row.rungs_done)
-    calendar = calendar_of(deal.settings, row.owner)
-    firings = due_rungs(step, fact, deal.now, calendar)
-    for firing in firings:
-        if followups.record_rung(deal.tx, row, firing.rung, firing.actions, deal.now):
-            for action in firing.actions:
-                _ACTIONS[action](deal, running, firing.rung)
-    if not firings:
-        followups.schedule_rung(deal.tx, row.id, next_rung(step, fact, calendar))
-    return bool(firings)
-
-
-def _mark_overdue(deal: Deal, running: Running, _rung: int) -> None:
-    followups.mark_overdue(deal.tx, running.row.id, deal.now)
-    if running.step.mandatory:
-        reason = f"{running.step.key} was not done by {running.row.due}"
-        followups.open_debt(deal.tx, running.row.id, running.row.owner, reason, deal.now)
-
-
-def _notify_manager(deal: Deal, running: Running, rung: int) -> None:
-    manager = manager_of(deal.settings, running.row.owner)
-    reader = deal.reader(manager) if manager else None
-    if reader is None or running.row.due is None:
-        log.warning("no manager to notify", extra={"step": str(running.row.id), "rung": rung})
-        return
-    owner = _name(deal, running.row.owner)
-    fields = tasks.overdue(running.step, deal.sale.deal, running.row.due, owner, reader)
-    key = f"notice:{running.row.id}:{rung}:{running.row.due:%Y%m%dT%H%M}"
-    deal.put(key, ObjectType.TASK, fields, "followup_notice")
-
-
-def _reassign(deal: Deal, running: Running, _rung: int) -> None:
-    """Give the step to somebody else; the deal's owner and its credit stay (S8, F7)."""
-    row, settings = running.row, deal.settings
-    people = colleagues(settings, deal.sale.connection)
-    before = settings.people.get(row.owner)
-    team = [
-        key
-        for key in people
-        if before and settings.people[key].team == before.team and settings.people[key].lane == before.lane
-    ]
-    manager = manager_of(settings, row.owner)
-    choice = choose_substitute(
-        _candidates(deal, team, running.plan.pause_new_leads_at),
-        had=row.owners,
-        manager=manager if manager in people else None,
-    )
-    followups.hand_over(deal.tx, row, choice.person, choice.reason, deal.now)
-    if choice.person and row.due:
-        _tell_both(deal, running, choice.person, row.due)
-
-
-def _tell_both(deal: Deal, running: Running, to: str, due: datetime) -> None:
-    row = running.row
-    new, old = deal.reader(to), deal.reader(row.owner)
-    if new:
-        fields = tasks.taken_over(due, _name(deal, row.owner), new)
-        deal.put(followups.task_key(row.id), ObjectType.TASK, fields, "followup_reassign")
-    if old:
-        paused = followups.debts(deal.tx).get(row.owner, 0) >= running.plan.pause_new_leads_at
-        fields = tasks.handed_over(running.step, deal.sale.deal, due, _name(deal, to), old, paused=paused)
-        deal.put(f"handed_over:{row.id}:{row.owner}", ObjectType.TASK, fields, "followup_notice")
-
-
-_ACTIONS = {
-    Action.MARK_OVERDUE: _mark_overdue,
-    Action.NOTIFY_MANAGER: _notify_manager,
-    Action.REASSIGN: _reassign,
-}
-
-
-def _candidates(deal: Deal, people: Sequence[str], paused_at: int | None = None) -> list[Candidate]:
-    loads, debts = followups.loads(deal.tx, people), followups.debts(deal.tx)
-    return [
-        Candidate(key, loads[key], paused=paused_at is not None and debts.get(key, 0) >= paused_at) for key in people
-    ]
-
-
-def _name(deal: Deal, person: str) -> str:
-    known = deal.settings.people.get(person)
-    return known.name if known else person
 
 
 def _write_counters(deal: Deal, pending: Sequence[StepRow]) -> None:

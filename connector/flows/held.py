@@ -1,7 +1,6 @@
 """The holding queue: a waiting lead gets its owner the moment somebody has room."""
 
 from connector.flows import route, write
-from connector.normalize.facets import facets_of
 from connector.routing.book import Book
 from connector.routing.decide import Case, Result, pool_has_room
 from connector.services import Active, Services
@@ -51,7 +50,7 @@ def _try(tx: Transaction, active: Active, book: Book, row: LeadRow) -> bool:
         lead=str(row.id),
         assign_seq=row.assign_seq + 1,
         at=tx.now(),
-        facets=facets_of(lead, active.rules.domain_rules(lead.domain)),
+        facets=route.facets(active, lead),
         snapshot=route.snapshot(row.data, row.salt),
         waited_out=waited_out,
     )

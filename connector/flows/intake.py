@@ -27,7 +27,7 @@ def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDeliver
         _route(tx, active, fresh)
         finished.extend(Finished(p.delivery.id, Fate.LEADS, is_test=p.submission.is_test) for p in fresh)
     # Leads are locked after the ledger, so newer versions come last.
-    finished.extend(Finished(p.delivery.id, update(tx, active, p, lead)) for p, lead in newer)
+    finished.extend(Finished(p.delivery.id, update(tx, p, lead)) for p, lead in newer)
     deliveries.finish(tx, finished)
     tx.after_commit(lambda: services.wake("commands"))
 
@@ -88,7 +88,7 @@ def _dedupe(
     return fresh, newer, [d for d in duplicates if d.id not in alive]
 
 
-def update(tx: Transaction, active: Active, p: Prepared, lead: UUID) -> Fate:
+def update(tx: Transaction, p: Prepared, lead: UUID) -> Fate:
     """Put a newer version of a submission over the lead it made; tell its CRM what changed."""
     row = leads.by_ids(tx, [lead])[lead]
     before = route.lead_from(row.data)

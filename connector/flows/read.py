@@ -69,7 +69,7 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
         return Aside(stored, f"source {stored.source!r} is not configured any more: add it again, then replay")
     try:
         delivery = open_delivery(services, stored)
-        submissions = source_for(source.kind).parse(delivery, reading(settings, source))
+        submissions = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
     except UnreadableDelivery as err:
         return Aside(stored, f"unreadable: {err}")
     suspicions = [reason for submission in submissions for reason in submission.suspicions]
@@ -80,11 +80,23 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
     ]
 
 
-def reading(settings: Settings, source: Source) -> Reading:
-    """Copy what a source module may know out of the settings."""
+def reading(settings: Settings, source: Source, delivery: Delivery) -> Reading:
+    """Copy what a source module may know out of the settings; a card is read by its mail house's profile.
+
+    Raises:
+        UnreadableDelivery: the profile the card was imported with is gone.
+    """
+    mapping, defaults = source.mapping, source.defaults
+    name = delivery.query.get("profile")
+    if name:
+        profile = settings.card_profiles.get(name)
+        if profile is None:
+            raise UnreadableDelivery(f"card profile {name!r} is not configured any more: add it again, then replay")
+        mapping = {**mapping, **profile.columns}
+        defaults = {**defaults, **({"country": profile.country} if profile.country else {})}
     return Reading(
-        mapping=source.mapping,
-        defaults=source.defaults,
+        mapping=mapping,
+        defaults=defaults,
         honeypot=source.honeypot,
         campaign=source.campaign,
         campaigns=campaign_codes(settings),
@@ -95,7 +107,7 @@ def campaign_codes(settings: Settings) -> dict[str, str]:
     """Map every code a sender may use (key code, CRM id) to our campaign."""
     codes = {campaign.key_code: key for key, campaign in settings.campaigns.items() if campaign.key_code}
     for key, campaign in settings.campaigns.items():
-        codes.update({crm_id: key for crm_id in campaign.crm_ids.values()})
+        codes.update(dict.fromkeys(campaign.crm_ids.values(), key))
     return codes
 
 

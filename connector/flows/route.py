@@ -6,7 +6,6 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from connector.flows.read import Prepared
 from connector.matching import Candidate, Match, match
 from connector.model.canonical import canonical
 from connector.model.crm import Value
-from connector.model.lead import Consent, Lead
+from connector.model.lead import Consent, Facets, Lead
 from connector.normalize.facets import facets_of
 from connector.routing.book import Book, Standing
 from connector.routing.decide import Case, Decision, Known, Result, decide
@@ -27,7 +26,6 @@ from connector.store import Transaction, commands, decisions, followups, leads, 
 from connector.store.commands import NewCommand
 from connector.store.decisions import DecisionRow
 from connector.store.leads import LeadRow, NewLead
-
 
 _LEAD_FIELDS = tuple(f.name for f in fields(Lead))
 #: How many earlier leads of the same company matching looks at.
@@ -144,6 +142,12 @@ def decided(active: Active, case: Case, book: Book) -> tuple[Decision, DecisionR
     return decision, row, sentence(_explained(decision), language)
 
 
+def facets(active: Active, lead: Lead) -> Facets:
+    """Return what the rules in force may know of a lead."""
+    rules = active.rules
+    return facets_of(lead, rules.domain_rules(lead.domain), custom_fields=rules.custom_fields)
+
+
 def snapshot(lead: Mapping[str, Any], salt: bytes) -> str:
     """Return the salted hash of a lead's content; worthless once the salt is destroyed (promise P4)."""
     return hmac.digest(salt, canonical(lead), hashlib.sha256).hex()
@@ -174,7 +178,7 @@ def _decide_new(tx: Transaction, active: Active, m: Matched, book: Book, batch: 
         lead=str(p.id),
         assign_seq=1,
         at=tx.now(),
-        facets=facets_of(p.lead, active.rules.domain_rules(p.lead.domain)),
+        facets=facets(active, p.lead),
         known=_known(m.match),
         snapshot=snapshot(data, salt),
     )
@@ -184,15 +188,16 @@ def _decide_new(tx: Transaction, active: Active, m: Matched, book: Book, batch: 
     else:
         decision, row, reason = decided(active, case, book)
         batch.decisions.append(row)
-    batch.new_leads.append(_new_lead(active, p, decision, reason, salt, data, tx.now()))
+    batch.new_leads.append(_new_lead(active, p, decision, reason, salt=salt, data=data))
     if decision.owner and not p.submission.is_test:
         batch.commands.extend(write.hand_over(active.settings, _handover(p, decision, reason)))
     return m, decision, reason
 
 
 def _new_lead(
-    active: Active, p: Prepared, decision: Decision, reason: str, salt: bytes, data: dict[str, Any], now: datetime
+    active: Active, p: Prepared, decision: Decision, reason: str, *, salt: bytes, data: dict[str, Any]
 ) -> NewLead:
+    now = decision.case.at
     held = decision.result is Result.HELD
     status = "held" if held else "assigned"
     return NewLead(

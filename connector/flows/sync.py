@@ -94,27 +94,38 @@ def apply(services: Services, tx: Transaction, connection: str, changes: Sequenc
 
 
 def _changes_capacity(news: News, event: CrmEvent) -> bool:
-    if event.ref.object_type is not ObjectType.LEAD or (str(ObjectType.LEAD), event.ref.id) not in news.bound:
-        return False
-    return not _is_echo(news, event)
+    binding = _binding(news, event)
+    return event.ref.object_type is ObjectType.LEAD and binding is not None and not _is_lead_echo(event, binding)
+
+
+def _binding(news: News, event: CrmEvent) -> Bound | None:
+    return news.bound.get((str(event.ref.object_type), event.ref.id))
 
 
 def _apply_one(services: Services, tx: Transaction, news: News, event: CrmEvent) -> bool:
-    if event.type is EventType.UNKNOWN or _is_echo(news, event):
+    if event.type is EventType.UNKNOWN:
         return False
-    binding = news.bound.get((str(event.ref.object_type), event.ref.id))
+    binding = _binding(news, event)
     if event.ref.object_type is ObjectType.LEAD and binding is not None:
-        return _lead_changed(services, tx, event, binding)
+        return not _is_lead_echo(event, binding) and _lead_changed(services, tx, event, binding)
     return _mirrored(services, tx, news, event, binding)
 
 
-def _is_echo(news: News, event: CrmEvent) -> bool:
-    """Tell our own write coming back: every field we wrote still has the value we wrote (P9)."""
-    binding = news.bound.get((str(event.ref.object_type), event.ref.id))
-    if binding is None or event.record is None or not binding.written:
+def _is_lead_echo(event: CrmEvent, binding: Bound) -> bool:
+    """Tell our own write of a lead coming back: what we act upon still has the value we wrote (P9)."""
+    if event.record is None:
         return False
     said = fingerprint(event.record.fields)
-    return all(said.get(name, written) == written for name, written in binding.written.items())
+    return all(said.get(name) == binding.written.get(name) for name in ("status", "owner"))
+
+
+def _is_echo(record: Record | None, before: MirrorRow | None, binding: Bound | None) -> bool:
+    """Tell our own write coming back: every field that changed has the value we wrote last (P9)."""
+    if record is None or binding is None:
+        return False
+    said, known = fingerprint(record.fields), fingerprint(before.fields if before else {})
+    changed = {name for name in said.keys() | known.keys() if said.get(name) != known.get(name)}
+    return all(said.get(name) == binding.written.get(name) for name in changed)
 
 
 def _lead_changed(services: Services, tx: Transaction, event: CrmEvent, binding: Bound) -> bool:
@@ -154,6 +165,8 @@ def _mirrored(services: Services, tx: Transaction, news: News, event: CrmEvent, 
         return False
     row = _mirror_row(news.connection, event, before)
     mirror.put(tx, row)
+    if _is_echo(event.record, before, binding):
+        return False
     for fact in _facts(news.connection, event, before, row, binding):
         if events.put(tx, fact):
             followups.on_event(services, tx, fact)

@@ -43,11 +43,6 @@ def from_document(document: Mapping[str, Any]) -> RuleSet:
     return replace(rule_set, hash=digest(canonical(document)))
 
 
-def hashed(rule_set: RuleSet) -> RuleSet:
-    """Return the rule set with the hash of its document."""
-    return replace(rule_set, hash=digest(canonical(to_document(rule_set))))
-
-
 def _present(**values: object) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, "", [], False)}
 
@@ -125,7 +120,9 @@ def _condition(document: Mapping[str, Any]) -> Condition:
 
 
 def _term_document(term: Term) -> dict[str, Any]:
-    return {"low": term.low, **_present(high=term.high, prefix=term.prefix)}
+    if term.high is not None:
+        return {"low": term.low, "high": term.high}
+    return {"low": term.low, "prefix": True} if term.prefix else {"low": term.low}
 
 
 def _term(document: Mapping[str, Any]) -> Term:

@@ -27,7 +27,9 @@ def one_line(text: str) -> str:
 
 def fold(text: str) -> str:
     """Reduce to lower-case letters and digits without accents, for comparing only."""
-    plain = unicodedata.normalize("NFKD", text.casefold()).translate(_PLAIN)
-    if not plain.isascii():
-        plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    if text.isascii():
+        return _APART.sub("", text.lower())
+    # Compatibility letters have a case only once they are taken apart (Unicode, NFKC_Casefold).
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    plain = "".join(letter for letter in apart.translate(_PLAIN) if not unicodedata.combining(letter))
     return _APART.sub("", plain)

@@ -10,11 +10,14 @@ _PLAIN = re.compile(
     r"@(?:(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:com|net|org|de|pl|at|ch|fr|uk|eu|io|nl|it|es)"
 )
 _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*\Z")
+_LONGEST = 320
 _AROUND = " \t<>,;:."
 
 
 def read_email(text: str) -> str:
     """Return the canonical address; empty when the text is none."""
+    if len(text) > _LONGEST:
+        return ""
     found = _IN_BRACKETS.search(text)
     bare = (found.group(1) if found else text).strip(_AROUND)
     address = bare.lower().removeprefix("mailto:")
@@ -23,8 +26,8 @@ def read_email(text: str) -> str:
 
 def _validated(address: str) -> str:
     try:
-        # `test_environment` admits the reserved domain .test, nothing else.
-        valid = validate_email(address, check_deliverability=False, test_environment=True)
+        # `test_environment` admits the reserved domain .test; `strict` holds the local part to 64 characters.
+        valid = validate_email(address, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError:
         return ""
     return valid.normalized.lower()

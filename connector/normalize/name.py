@@ -12,6 +12,9 @@ _TELLING = frozenset(_CONSTANTS.titles) | frozenset(_CONSTANTS.prefixes) | froze
 _SUFFIXES = frozenset(_CONSTANTS.suffix_acronyms) | frozenset(_CONSTANTS.suffix_not_acronyms)
 # nameparser puts the family name first in scripts beyond Latin.
 _END_OF_LATIN = "\u0250"
+# Nobody's name; taking it apart would only cost time.
+_LONGEST_NAME = 200
+_LONGEST_FORM = 30
 
 _LEGAL_FORM = re.compile(
     r"[\s.,&](?:gmbh|mbh|kgaa|ohg|gbr|gmbh\s*&\s*co\.?\s*kg|e\.\s?[vkg]\.?"
@@ -38,11 +41,14 @@ class Name:
 
 def is_company(text: str) -> bool:
     """Tell whether a name ends in a legal form, as in "Acme GmbH"."""
-    return bool(_LEGAL_FORM.search(text) or _SHORT_FORM.search(text))
+    end = text[-_LONGEST_FORM:]
+    return bool(_LEGAL_FORM.search(end) or _SHORT_FORM.search(end))
 
 
 def read_name(full: str) -> Name:
     """Take a full name apart; a single word is a last name, which is what CRMs ask for."""
+    if len(full) > _LONGEST_NAME:
+        return Name(last=full)
     match full.split():
         case [last]:
             return Name(last=last)

@@ -20,7 +20,18 @@ class CompiledRules:
         self.rule_set = rule_set
         self._anywhere = [rule for rule in rule_set.rules if not _countries(rule)]
         self._by_country = self._bucket(rule_set.rules)
+        self._custom_fields = frozenset(
+            condition.field.removeprefix("custom.")
+            for rule in rule_set.rules
+            for condition in rule.conditions
+            if condition.field.startswith("custom.")
+        )
         self._domain_rules = [r for r in rule_set.rules if any(c.field == "domain" for c in r.conditions)]
+
+    @property
+    def custom_fields(self) -> frozenset[str]:
+        """Return the custom fields some rule tests; no others belong into a decision (promise P4)."""
+        return self._custom_fields
 
     def first(self, facets: Facets, today: date) -> Rule | None:
         """Return the first rule in order that the lead passes."""

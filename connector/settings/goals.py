@@ -1,7 +1,8 @@
 """goals.csv and goals.yaml: who shall reach what, and how currencies convert."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,10 @@ _COLUMNS = Columns(required=("person", "metric", "start", "end", "amount", "curr
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What goals.yaml says: metrics in use, and units of `currency` for one unit of each other currency."""
+    """What goals.yaml says: metrics in use, and what one unit of each currency is worth; None: unreadable."""
 
-    currency: str = ""
-    metrics: tuple[str, ...] = ()
-    rates: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...] | None = None
+    rates: Mapping[str, str] | None = None
 
 
 class _Goal(Shape):
@@ -51,37 +51,39 @@ class _Rates(Shape):
 
 def read_goals(
     folder: Path, organisation: Organisation, staff: Staff, complaints: Complaints
-) -> tuple[tuple[Goal, ...], Measures]:
-    """Read goals and measures; both files may be absent, goals.csv not without goals.yaml."""
+) -> tuple[tuple[Goal, ...], Mapping[str, str]]:
+    """Read the goals and the rates; both files may be absent, goals.csv not without goals.yaml."""
     if not (folder / FILE).exists() and not (folder / RATES).exists():
-        return (), Measures()
+        return (), {}
     page = read_page(folder / RATES, RATES, complaints)
     measures = _measures(page, complaints)
-    goals = []
+    goals: list[tuple[Row, Goal]] = []
     if (folder / FILE).exists():
         table = read_table(folder / FILE, _COLUMNS, organisation.csv_encoding, complaints)
         shape = _Goal()
-        goals = [goal for row in table.rows if (goal := _goal(row, shape, staff, measures, complaints))]
-    return tuple(goals), measures
+        goals = [(row, goal) for row in table.rows if (goal := _goal(row, shape, staff, measures, complaints))]
+    _check_single(goals, complaints)
+    return tuple(goal for _, goal in goals), measures.rates or {}
 
 
 def _measures(page: Page | None, complaints: Complaints) -> Measures:
     if page is None:
         return Measures()
     try:
-        measures = Measures(**_Rates().load(page.data))
+        found: dict[str, Any] = _Rates().load(page.data)
     except ValidationError as err:
         complain(complaints, RATES, page.line, err)
         return Measures()
-    if measures.currency in measures.rates:
+    currency: str = found["currency"]
+    if currency in found["rates"]:
         complaints.add(
             RATES,
-            page.line(("rates", measures.currency)),
-            f"rates.{measures.currency}: is the goal currency itself",
+            page.line(("rates", currency)),
+            f"rates.{currency}: is the currency the rates are in",
             "its rate is always 1",
             "remove the line",
         )
-    return measures
+    return Measures(found["metrics"], {**found["rates"], currency: "1"})
 
 
 def _goal(row: Row, shape: Shape, staff: Staff, measures: Measures, complaints: Complaints) -> Goal | None:
@@ -104,14 +106,19 @@ def _check(goal: Goal, row: Row, measures: Measures, complaints: Complaints) -> 
             "the goal would cover no day",
             "exchange or correct the dates",
         )
-    if not measures.currency:
-        return
     complaints.unknown(FILE, row.line, "metric", goal.metric, measures.metrics, home=f"metrics in {RATES}")
-    if goal.currency != measures.currency:
-        complaints.add(
-            FILE,
-            row.line,
-            f"currency {goal.currency} is not the goal currency",
-            "goals of all people are added up, so all are in one currency",
-            f"convert the amount and write {measures.currency}, the currency of {RATES}",
-        )
+    complaints.unknown(FILE, row.line, "currency", goal.currency, measures.rates, home=f"rates in {RATES}")
+
+
+def _check_single(goals: list[tuple[Row, Goal]], complaints: Complaints) -> None:
+    first: dict[tuple[str, str, date, date], int] = {}
+    for row, goal in goals:
+        line = first.setdefault((goal.person, goal.metric, goal.start, goal.end), row.line)
+        if line != row.line:
+            complaints.add(
+                FILE,
+                row.line,
+                f"the goal of '{goal.person}' from {goal.start} stands twice",
+                f"line {line} has the same person, metric and days",
+                "remove or correct one of the two rows",
+            )

@@ -9,7 +9,6 @@ from typing import Any
 from connector.errors import ConfigurationError
 from connector.model.people import Person, Role
 from connector.model.routing import Rep, Rule, RuleSet
-from connector.model.ruleset_document import hashed
 from connector.settings import goals, organisation, people, plans, pools, territories
 from connector.settings.complaints import Complaint, Complaints, Severity, suggestion
 from connector.settings.document import build, to_document
@@ -54,7 +53,7 @@ def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str]
     routing = pools.read_routing(folder, staff, complaints)
     rules = territories.read_rules(folder, about, staff, routing, complaints)
     follow_ups = plans.read_plans(folder, about, complaints)
-    targets, measures = goals.read_goals(folder, about, staff, complaints)
+    targets, rates = goals.read_goals(folder, about, staff, complaints)
     _check_entries(folder, complaints)
     if complaints.fatal:
         return Loaded(None, None, complaints.sorted())
@@ -75,8 +74,7 @@ def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str]
         rule_set=_rule_set(staff, routing, rules),
         plans=follow_ups,
         goals=targets,
-        rates=measures.rates,
-        currency=measures.currency,
+        rates=rates,
     )
     document = to_document(settings)
     return Loaded(build(document), document, complaints.sorted())
@@ -99,15 +97,13 @@ def _rule_set(staff: Staff, routing: Routing, rules: Iterable[Rule]) -> RuleSet:
     receivers = {
         key: _rep(person) for key, person in staff.people.items() if person.role is Role.REP or key == routing.fallback
     }
-    return hashed(
-        RuleSet(
-            reps=receivers,
-            pools=routing.pools,
-            rules=tuple(rules),
-            fallback=routing.fallback,
-            max_hold=routing.max_hold,
-            matching=routing.matching,
-        )
+    return RuleSet(
+        reps=receivers,
+        pools=routing.pools,
+        rules=tuple(rules),
+        fallback=routing.fallback,
+        max_hold=routing.max_hold,
+        matching=routing.matching,
     )
 
 

@@ -52,7 +52,7 @@ def read_page(path: Path, file: str, complaints: Complaints) -> Page | None:
     if text is None:
         return None
     try:
-        root = YAML(typ="rt").compose(text)
+        root = YAML(typ="safe", pure=True).compose(text)
     except (YAMLError, RecursionError) as err:
         line, what, why, do = _syntax(err, text)
         complaints.add(file, line, what, why, do)
@@ -108,8 +108,8 @@ class _Reading:
         self._seen: set[int] = set()
 
     def value(self, node: Node, path: ValuePath) -> Any:
-        line = node.start_mark.line + 1
-        self.lines.setdefault(path, line)
+        # An alias is the node of its anchor, so the key's own line counts first.
+        line = self.lines.setdefault(path, node.start_mark.line + 1)
         if not self._may_stand(node, path, line):
             return None
         if isinstance(node, MappingNode):

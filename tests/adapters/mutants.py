@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, ClassVar
 
+from reference import TIMES, ReferenceAdapter, WireError
+
 from connector.adapters.base import Adapter, Capability
 from connector.errors import (
     ConnectorError,
@@ -17,7 +19,6 @@ from connector.errors import (
 )
 from connector.model.crm import CrmEvent, EventType, ObjectType, Outcome, Owner, Record, RecordRef, Upsert, WriteResult
 from connector.model.delivery import Delivery
-from reference import TIMES, ReferenceAdapter, Trouble
 
 
 class Duplicates(ReferenceAdapter):
@@ -228,7 +229,7 @@ class RetriesARateLimit(ReferenceAdapter):
 class ForgetsTheDelay(ReferenceAdapter):
     caught_by: ClassVar = {"a_rate_limit_is_told_at_once_with_the_delay"}
 
-    def _error(self, trouble: Trouble) -> ConnectorError:
+    def _error(self, trouble: WireError) -> ConnectorError:
         return RateLimited("too many requests") if str(trouble) == "429" else super()._error(trouble)
 
 
@@ -245,7 +246,7 @@ class RenewsForEver(ReferenceAdapter):
 class CallsRefusedConnectionsUnknown(ReferenceAdapter):
     caught_by: ClassVar = {"a_refused_connection_is_transient"}
 
-    def _error(self, trouble: Trouble) -> ConnectorError:
+    def _error(self, trouble: WireError) -> ConnectorError:
         return OutcomeUnknown("who knows") if str(trouble) == "refused" else super()._error(trouble)
 
 
@@ -255,7 +256,7 @@ class LetsForeignErrorsOut(ReferenceAdapter):
         "every_error_is_ours_with_a_cause_and_without_secrets",
     }
 
-    def _error(self, trouble: Trouble) -> Any:
+    def _error(self, trouble: WireError) -> Any:
         return OSError("refused") if str(trouble) == "refused" else super()._error(trouble)
 
 
@@ -278,7 +279,7 @@ class LeaksItsToken(ReferenceAdapter):
         try:
             return super()._call(kind)
         except ConnectorError as err:
-            err.__context__ = Trouble(f"Authorization: Bearer {self._token}")
+            err.__context__ = WireError(f"Authorization: Bearer {self._token}")
             raise
 
 

@@ -47,7 +47,7 @@ TIMES = {"due"}
 WINDOW = timedelta(minutes=5)
 
 
-class Trouble(Exception):
+class WireError(Exception):
     """What this CRM's wire says when something is wrong."""
 
 
@@ -68,11 +68,11 @@ class DictCrm:
         self.requests += 1
         trouble = self.next
         if token != TOKEN:
-            raise Trouble("401")
+            raise WireError("401")
         if trouble and (kind == "write" or trouble == "429"):
             self.next = ""
             if trouble == "429":
-                raise Trouble("429")
+                raise WireError("429")
             return trouble
         return ""
 
@@ -112,7 +112,7 @@ class ReferenceAdapter(Adapter):
         lost = self._call("write")
         results = [self._item(command) for command in commands]
         if lost:
-            raise self._lost_answer() from Trouble("cut")
+            raise self._lost_answer() from WireError("cut")
         return results
 
     def fetch(self, ref: RecordRef) -> Record:
@@ -168,12 +168,12 @@ class ReferenceAdapter(Adapter):
     def _call(self, kind: str) -> str:
         try:
             if self._crm is None:
-                raise Trouble("refused")
+                raise WireError("refused")
             return self._crm.call(self._token, kind)
-        except Trouble as trouble:
+        except WireError as trouble:
             raise self._error(trouble) from trouble
 
-    def _error(self, trouble: Trouble) -> ConnectorError:
+    def _error(self, trouble: WireError) -> ConnectorError:
         if str(trouble) == "429":
             return RateLimited("too many requests", retry_after=self.crm.delay)
         return AuthenticationError("refused") if str(trouble) == "401" else Unavailable("no connection")

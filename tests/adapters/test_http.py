@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from connector.adapters import http
-from connector.adapters.http import HttpClient, retry_after
+from connector.adapters.http import Answer, HttpClient, retry_after
 from connector.adapters.sandbox.process import free_port
 from connector.adapters.testing import CUT, Reply, ScriptedCrm
 from connector.adapters.testing.leaks import leaked
@@ -30,11 +30,14 @@ def error_of(reply: Reply, *, write: bool) -> tuple[ConnectorError, int]:
     with ScriptedCrm(reply) as server:
         client = HttpClient(server.url, token=TOKEN)
         with pytest.raises(ConnectorError) as caught:
-            if write:
-                client.write("POST", "/records", b"{}").json()
-            else:
-                client.read("/records", params={"email": "ada@example.com"}).json()
+            send(client, write=write).json()
         return caught.value, len(server.seen)
+
+
+def send(client: HttpClient, *, write: bool) -> Answer:
+    if write:
+        return client.write("POST", "/records", b"{}")
+    return client.read("/records", params={"email": "ada@example.com"})
 
 
 @pytest.mark.parametrize(
@@ -81,11 +84,11 @@ def test_a_refused_connection_means_that_nothing_was_sent() -> None:
 
 def test_a_connect_timeout_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_CONNECT_SECONDS", 0.1)
-    with full_backlog() as port, pytest.raises(Unavailable):
+    with FullBacklog() as port, pytest.raises(Unavailable):
         HttpClient(f"http://127.0.0.1:{port}", token=TOKEN).write("POST", "/records", b"{}")
 
 
-class full_backlog:
+class FullBacklog:
     """A port whose queue of connections is full, so that connecting to it takes for ever."""
 
     def __enter__(self) -> int:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sandbox_rig import SECRET, TOKEN, SandboxRig
 
 from connector.adapters.sandbox.adapter import SandboxAdapter
 from connector.adapters.sandbox.process import SandboxProcess
@@ -20,7 +21,6 @@ from connector.errors import (
     WebhookRejected,
 )
 from connector.model.crm import EventType, ObjectType, Outcome, RecordRef, Upsert, WriteResult
-from sandbox_rig import SECRET, TOKEN, SandboxRig
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -259,8 +259,6 @@ class TestWebhooks:
     def test_a_delivery_that_waited_in_a_queue_is_judged_by_its_arrival(
         self, crm: SandboxProcess, adapter: SandboxAdapter
     ) -> None:
-        delivery = SandboxRig(crm, ExitStack()).webhook(
-            ["ld-1"], sent_at=NOON, received_at=NOON + timedelta(minutes=4)
-        )
+        delivery = SandboxRig(crm, ExitStack()).webhook(["ld-1"], sent_at=NOON, received_at=NOON + timedelta(minutes=4))
 
         adapter.verify_webhook(delivery)

@@ -122,10 +122,10 @@ class Crm:
                 rule_set_document=b"{}",
             )
 
-    def deal(self, deal: str = "d1", **fields: object) -> None:
+    def deal(self, deal: str = "d1", *, seller: str = "u-anna", **fields: object) -> None:
         values = {"amount": "1200.00", "currency": "EUR", "stage": "won", **fields}
         with self.services.store.transaction() as tx:
-            mirror.put(tx, MirrorRow(CRM, "deal", deal, "", "", "", "u-anna", True, values, WON_AT))
+            mirror.put(tx, MirrorRow(CRM, "deal", deal, "", "", "", seller, True, values, WON_AT))
 
     def tell(self, type_: str, record: str, at: datetime, *, object_type: str = "deal", **attributes: object) -> None:
         event = Event(type_, CRM, f"{record}/{at.isoformat()}", object_type, record, at, attributes)
@@ -274,6 +274,19 @@ def test_a_task_ticked_after_its_call_is_done_and_stays_done(crm):
     assert crm.rows("SELECT call_id FROM evidence_use") == [("c1",)]
 
 
+def test_a_call_counts_from_when_it_took_place_not_from_when_it_was_recorded(crm):
+    """S6 b"""
+    crm.deal()
+    crm.won()
+    crm.sweep()
+    crm.called(WON_AT + timedelta(minutes=30), occurred_at=(WON_AT - timedelta(hours=2)).isoformat())
+    crm.ticked("confirm", WON_AT + timedelta(hours=1))
+    crm.sweep()
+
+    assert crm.states()["confirm"] == "open"
+    assert "vor Beginn" in crm.commands("followup_task")[-1]["comment"]
+
+
 def test_the_delivery_opens_the_second_step(crm):
     crm.deal()
     crm.won()
@@ -286,6 +299,18 @@ def test_the_delivery_opens_the_second_step(crm):
     state, owner, original, due = crm.steps()["check"]
     assert (state, owner) == ("open", "anna")
     assert original == due == datetime(2026, 6, 10, 15, tzinfo=UTC)
+
+
+def test_a_delivery_counts_from_the_day_it_reached_the_customer(crm):
+    """S4"""
+    crm.deal()
+    crm.won()
+    entered = WON_AT + timedelta(days=3)
+    crm.tell("order.delivered", "d1", entered, delivered_at=(WON_AT + timedelta(days=1)).isoformat())
+    crm.sweep()
+
+    assert crm.steps()["check"][2] == datetime(2026, 6, 11, 15, tzinfo=UTC)
+    assert crm.rows("SELECT effective_on FROM credit WHERE state = 'confirmed'") == [(date(2026, 6, 9),)]
 
 
 def test_an_ignored_step_climbs_the_ladder_to_another_owner_and_the_late_rep_is_paused(crm):
@@ -417,6 +442,15 @@ def test_a_sale_in_another_currency_counts_converted(crm):
     crm.sweep()
 
     assert crm.commands("attainment")[-1]["attainment_numerator"] == "250.00"
+
+
+def test_a_sale_of_somebody_we_do_not_know_is_followed_up_but_credited_to_nobody(crm):
+    crm.deal(seller="u-stranger")
+    crm.won()
+    crm.sweep()
+
+    assert crm.steps()["confirm"][1] == "mona"
+    assert crm.rows("SELECT FROM credit") == []
 
 
 def test_a_delivered_deal_invites_its_customer_once_and_the_answer_scores_the_deal_once(crm):
@@ -570,12 +604,14 @@ def test_any_interleaving_and_repetition_of_events_ends_in_the_same_state(crm, a
         "confirm": DUE,
         "check": datetime(2026, 6, 10, 15, tzinfo=UTC),
     }
-    credits = crm.rows("SELECT state, effective_on FROM credit WHERE deal = %s ORDER BY corrects NULLS FIRST", deal)
-    assert credits == [("provisional", WON_AT.date()), ("confirmed", done)]
+    rows = crm.rows("SELECT state, effective_on FROM credit WHERE deal = %s ORDER BY corrects NULLS FIRST", deal)
+    assert rows == [("provisional", WON_AT.date()), ("confirmed", done)]
     assert crm.rows("SELECT count(*) FROM plan_instance WHERE deal = %s", deal) == [(1,)]
     assert crm.rows("SELECT count(*) FROM survey_invitation WHERE deal = %s", deal) == [(1,)]
     tasks = crm.rows(
-        "SELECT count(DISTINCT key) FROM command WHERE purpose = 'followup_task' AND fields ->> 'deal' = %s", deal
+        "SELECT count(DISTINCT c.key) FROM command c JOIN step_instance s ON c.key = 'step:' || s.id "
+        "JOIN plan_instance p ON p.id = s.plan_instance WHERE p.deal = %s",
+        deal,
     )
     assert tasks == [(2,)]
 

@@ -56,9 +56,7 @@ LADDER = (
 
 
 def a_step(key: str, anchor: str, days: int, **changes) -> Step:
-    return replace(
-        Step(key, {"en": key}, "sales", anchor, bd(days), True, (CALL,), escalation=LADDER), **changes
-    )
+    return replace(Step(key, {"en": key}, "sales", anchor, bd(days), True, (CALL,), escalation=LADDER), **changes)
 
 
 PLAN = Plan(

@@ -1,5 +1,6 @@
 """The sample organisation, the published document, secrets and the starter."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -47,6 +48,18 @@ def test_rules_stand_in_ascending_order_and_ties_keep_the_order_of_the_file(samp
 
     assert orders == sorted(orders)
     assert first == ["account-hansewerft", "account-stahlbau-rhein"]
+
+
+def test_every_filled_test_column_becomes_a_condition(sample: Settings) -> None:
+    folder = default_folder()
+    with (folder / "territories.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["rule"]: row for row in csv.DictReader(file)}
+    others = {"rule", "parent", "order", "valid_from", "valid_to", "connection", "pool", "rep"}
+
+    for rule in sample.rule_set.rules:
+        filled = {column for column, cell in rows[rule.key].items() if cell and column not in others}
+        assert {condition.field for condition in rule.conditions} == filled
+    assert any(condition.field == "custom.dealer" for rule in sample.rule_set.rules for condition in rule.conditions)
 
 
 def test_every_rep_of_the_sample_has_goals_for_both_years(sample: Settings) -> None:
@@ -212,7 +225,8 @@ def test_the_readme_explains_every_file_and_column_of_the_sample() -> None:
     readme = (folder / "README.md").read_text(encoding="utf-8")
 
     for path in folder.rglob("*.*"):
-        assert path.name in readme or path.parent.name == "followups"
+        assert path.name == "README.md" or f"{path.name}`" in readme
     for path in folder.glob("*.csv"):
         for column in path.read_text(encoding="utf-8").splitlines()[0].split(","):
-            assert f"`{column.partition(':')[0].partition('custom.')[0] or 'custom.'}" in readme, column
+            family, dot, _ = column.partition("custom.")
+            assert f"`{dot or family.partition(':')[0]}" in readme, column

@@ -1,5 +1,7 @@
 """Every mistake has a file, a line and an advice; all of them come at once; none is an exception."""
 
+# ruff: noqa: E501 (a row of the table below is read as one line)
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -231,7 +233,7 @@ MISTAKES = [
     Mistake("unit of a later version", PLAN, "add: 3bd", "add: 3mo", 19, ("not supported yet", "use bd, d or h")),
     Mistake("rung before the due instant", PLAN, "at: due,", "at: due-4h,", 24, ("no rung", "due+1bd")),
     Mistake("part of a full plan", PLAN, "version: 1", "version: 1\ngates: []", 5, ("gates: is not supported yet", "remove it")),
-    Mistake("evidence of a later version", PLAN, "type: crm_call", "type: crm_email", 14, ("'crm_email' is not known", "use one of: crm_call")),
+    Mistake("evidence of a later version", PLAN, "type: crm_call", "type: crm_email", 14, ("'crm_email' is not known", "did you mean 'crm_call'")),
     Mistake("start without an anchor", PLAN, "start_on: opportunity.won", "start_on: order.delivered", 6, ("has no anchor", "add an anchor")),
     # goals.csv and goals.yaml
     Mistake("goal of nobody", GOALS, "ann,", "anne,", 2, ("person 'anne' is unknown", "did you mean 'ann'")),
@@ -239,10 +241,16 @@ MISTAKES = [
     Mistake("amount with separators", GOALS, "100000", '"100.000,00"', 2, ("no amount", "without spaces, currency or thousands")),
     Mistake("zero amount", GOALS, "100000", "0", 2, ("no amount", "above zero")),
     Mistake("currency code", GOALS, "EUR", "EURO", 2, ("no currency code", "EUR or PLN")),
-    Mistake("another currency", GOALS, "EUR", "PLN", 2, ("not the goal currency", "write EUR")),
+    Mistake("currency without a rate", GOALS, "EUR", "USD", 2, ("currency 'USD' is unknown", "add it to rates in goals.yaml")),
+    Mistake("goal twice", GOALS, "EUR\n", "EUR\nann,bookings,2026-01-01,2026-12-31,5,PLN\n", 3, ("stands twice", "remove or correct")),
+    Mistake("rate of the currency itself", RATES, "PLN:", "EUR:", 4, ("always 1", "remove the line")),
     Mistake("metric", GOALS, "bookings", "booking", 2, ("'booking' is not known", "did you mean 'bookings'")),
     Mistake("rate", RATES, '"0.2353"', "0,2353", 4, ("no exchange rate", "0.2353")),
 ]  # fmt: skip
+
+
+#: One mistake may spoil what refers to it, but must not bury itself in complaints.
+MOST = 4
 
 
 def the_folder(tmp_path: Path, mistake: Mistake) -> Path:
@@ -280,6 +288,7 @@ def test_a_mistake_is_named_with_file_line_and_advice(tmp_path: Path, mistake: M
     assert found.why
     assert found.do
     assert (loaded.settings, loaded.document) == (None, None)
+    assert len(loaded.complaints) <= MOST
 
 
 def test_a_literal_secret_is_never_repeated(tmp_path: Path) -> None:
@@ -322,7 +331,7 @@ def test_an_undeclared_encoding_is_named_with_its_line(tmp_path: Path) -> None:
 
 def test_a_declared_encoding_is_read(tmp_path: Path) -> None:
     people = FILES[PEOPLE].replace("Bob Beck", "Bób Bąk").encode("cp1250")
-    hearback = f"csv_encoding: cp1250\n{FILES[HEARBACK]}"
+    hearback = f"csv_encoding: cp1250\n{FILES[HEARBACK]}".encode()
 
     settings = read(folder_with(tmp_path, **{PEOPLE: people, HEARBACK: hearback})).settings
 
@@ -376,7 +385,14 @@ def test_goals_and_plans_may_be_absent(tmp_path: Path) -> None:
     settings = read(folder_with(tmp_path, **{GOALS: None, RATES: None, PLAN: None})).settings
 
     assert settings is not None
-    assert (settings.goals, settings.plans, settings.currency) == ((), {}, "")
+    assert (settings.goals, settings.plans, settings.rates) == ((), {}, {})
+
+
+def test_the_currency_of_the_rates_has_a_rate_of_its_own(tmp_path: Path) -> None:
+    settings = read(folder_with(tmp_path)).settings
+
+    assert settings is not None
+    assert settings.rates == {"EUR": "1", "PLN": "0.2353"}
 
 
 def test_goals_without_their_measures_are_a_mistake(tmp_path: Path) -> None:
@@ -447,14 +463,9 @@ def test_all_mistakes_of_all_files_come_at_once(tmp_path: Path) -> None:
     assert [(c.file, c.line) for c in loaded.complaints] == sorted((c.file, c.line) for c in loaded.complaints)
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.id)
-def test_a_single_mistake_makes_few_complaints(tmp_path: Path, mistake: Mistake) -> None:
-    assert len(read(the_folder(tmp_path, mistake)).complaints) <= 5
-
-
 @pytest.mark.parametrize(
     "junk",
-    [b"\x00\xff\xfe", b"- a\n- b\n", b"[" * 5000, b"? [a]\n: b\n", b"a: *b\n", b'"', b"plain", b"key\n\x00\n", b"{}"],
+    [b"\x00\xff\xfe", b"- a\n- b\n", b"[" * 1200, b"? [a]\n: b\n", b"a: *b\n", b'"', b"plain", b"key\n\x00\n", b"{}"],
     ids=["binary", "list", "deep", "odd key", "no anchor", "quote", "word", "nul", "empty table"],
 )
 @pytest.mark.parametrize("name", sorted(FILES))

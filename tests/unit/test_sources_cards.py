@@ -2,7 +2,7 @@ import io
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from intake_deliveries import JSON, a_delivery
 
@@ -170,6 +170,7 @@ def test_a_body_that_card_body_did_not_write_is_unreadable():
             CardSource().parse(a_delivery(body, JSON), Reading())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_no_file_makes_the_reader_fail_and_no_line_is_lost(content):
     """Every line with text is in a row or a reject, unless a quote joins it to one."""
@@ -179,6 +180,7 @@ def test_no_file_makes_the_reader_fail_and_no_line_is_lost(content):
     assert len(found) >= len([line for line in texts if line.isascii() and line.isalnum()])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_quotes_anywhere_make_no_reader_fail(content):
     rows(content + b'"', columns={"Code": "key_code"}, header="Code;Vorname\n")

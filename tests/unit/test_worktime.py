@@ -62,9 +62,7 @@ def test_hours_are_elapsed_time_over_a_clock_change():
 def test_calendar_days_count_weekends():
     place = calendar("PL", "Europe/Warsaw")
 
-    assert add(datetime(2026, 6, 5, 8, tzinfo=UTC), Span(2, Unit.DAYS), place) == datetime(
-        2026, 6, 7, 15, tzinfo=UTC
-    )
+    assert add(datetime(2026, 6, 5, 8, tzinfo=UTC), Span(2, Unit.DAYS), place) == datetime(2026, 6, 7, 15, tzinfo=UTC)
 
 
 def test_day_zero_is_the_local_date_of_the_anchor():

@@ -1,5 +1,5 @@
 """Webhooks of the CRMs: verify, keep, acknowledge."""
 
-from webhooks.crm.routes import routes
+from webhooks.crm.endpoints import routes
 
 __all__ = ["routes"]

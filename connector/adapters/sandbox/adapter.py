@@ -172,21 +172,21 @@ def from_settings(key: str, options: Mapping[str, str], secrets: Mapping[str, st
     Raises:
         ConfigurationError: an option or a secret is missing or unknown.
     """
-    unknown = (options.keys() - {"url"}) | (secrets.keys() - _SECRETS)
+    unknown = (options.keys() - {"base_url"}) | (secrets.keys() - _SECRETS)
     if unknown:
         raise ConfigurationError(f"connection {key}: {', '.join(sorted(unknown))} is not for the sandbox CRM")
-    if "url" not in options or "token" not in secrets:
-        raise ConfigurationError(f"connection {key}: the sandbox CRM needs the option url and the secret token")
-    rotating = (secrets.get("webhook_secret"), secrets.get("webhook_secret_previous"))
+    if "base_url" not in options or "token" not in secrets:
+        raise ConfigurationError(f"connection {key}: the sandbox CRM needs the option base_url and the secret token")
+    rotating = (secrets.get("webhook"), secrets.get("webhook_previous"))
     return SandboxAdapter(
         key,
-        url=options["url"],
+        url=options["base_url"],
         token=secrets["token"],
         webhook_secrets=[secret for secret in rotating if secret],
     )
 
 
-_SECRETS = frozenset({"token", "webhook_secret", "webhook_secret_previous"})
+_SECRETS = frozenset({"token", "webhook", "webhook_previous"})
 
 
 def _result(object_type: ObjectType, answer: Mapping[str, Any]) -> WriteResult | ConnectorError:

@@ -4,7 +4,6 @@ The numbers are those of README.md beside the adapters: K for everyone, KW for w
 KC for capabilities.
 """
 
-
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

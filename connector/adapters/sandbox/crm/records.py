@@ -10,7 +10,7 @@ Fields = dict[str, Any]
 _CLOSED_STAGES = ("Won", "Lost")
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer of the API
+class Refusal(Exception):
     """The CRM will not do that; `code` is what its API documents."""
 
     def __init__(self, code: str, message: str, *, fields: Sequence[str] = (), status: int = 400) -> None:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _MOST_BYTES = 16 * 1024 * 1024
 _IDLE_SECONDS = 120
-_UNAUTHORISED = 401
+_UNAUTHORISED, _UNAVAILABLE = 401, 503
 _DATABASE_PATIENCE = timedelta(seconds=30)
 
 
@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             entry = Entry(entry.id, entry.method, entry.path, actor=entry.actor, fault=fault)
             request = Request(entry, request.segments, request.query, request.body)
         reply = _failed(fault) if fault not in (Fault.OK, Fault.LOST_ANSWER) else self._reply(request)
-        if not reply.logged:
+        if not reply.logged and reply.status != _UNAVAILABLE:
             self._log(request, reply.status)
         if fault in (Fault.TIMEOUT_BEFORE, Fault.LOST_ANSWER):
             self.close_connection = True
@@ -230,4 +230,4 @@ def _failure(refusal: Refusal) -> Reply:
 
 
 def _unavailable() -> Reply:
-    return _failure(Refusal("SERVER_UNAVAILABLE", "the database does not answer", status=503))
+    return _failure(Refusal("SERVER_UNAVAILABLE", "the database does not answer", status=_UNAVAILABLE))

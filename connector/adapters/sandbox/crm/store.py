@@ -31,7 +31,7 @@ from connector.adapters.sandbox.crm.shapes import KEY_FIELD, Shape
 #: Any constant: one writer at a time, over all processes on this database.
 _WRITER_LOCK = 7_203_517_240_501
 _CONNECTIONS = 4
-_WAIT_SECONDS = 3.0
+_WAIT_SECONDS = 2.0
 _EMBARGO = "clock_timestamp() - make_interval(secs => %(lag)s)"
 
 _BY_ID = "SELECT id, object, fields, deleted_at IS NOT NULL FROM sandbox.record WHERE id = ANY(%s)"

@@ -22,6 +22,4 @@ def keep_rejected(delivery: Delivery, step: str) -> None:
     if wait:
         raise TooManyRequests("too many deliveries that cannot be verified", retry_after=wait)
     receipt = accept(edge().services, delivery, verified=f"no:{step}", suspect=f"not authentic: {step}")
-    log.warning(
-        "delivery not authentic", extra={"receipt": str(receipt), "source": delivery.source, "step": step}
-    )
+    log.warning("delivery not authentic", extra={"receipt": str(receipt), "source": delivery.source, "step": step})

@@ -12,7 +12,7 @@ from connector.model.delivery import Delivery
 from webhooks.bodies import JSON_CAP, read_body
 from webhooks.deliveries import delivery_of
 from webhooks.edge import edge
-from webhooks.intake.quarantine import keep_rejected
+from webhooks.quarantine import keep_rejected
 
 log = logging.getLogger(__name__)
 

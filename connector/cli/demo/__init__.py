@@ -1,0 +1,5 @@
+"""`hearback demo`: the main job on sample input, with nothing but this package."""
+
+from connector.cli.demo.command import COMMANDS
+
+__all__ = ["COMMANDS"]

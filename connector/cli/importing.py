@@ -1,0 +1,62 @@
+"""`hearback import`."""
+
+import csv
+import sys
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from connector.cli.session import services_of
+from connector.errors import HearbackError
+from connector.flows.importing import Imported, import_cards
+from connector.services import Services
+
+
+@click.group("import")
+def import_() -> None:
+    """Read batch files."""
+
+
+@import_.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--profile", required=True, help="How this mail house writes its files (card_profiles in hearback.yaml).")
+@click.option("--batch", default="", help="The batch's name; the file's name if not given.")
+def cards(file: Path, profile: str, batch: str) -> None:
+    """Import response cards; safe to run again after an interruption."""
+    with services_of() as services:
+        imported = _with_progress(services, file, profile, batch)
+    click.echo(f"{imported.stored} cards stored, {imported.known} were known, {len(imported.rejects)} rejected.")
+    if imported.rejects:
+        rejects = _write_rejects(file, imported)
+        click.echo(f"Rejected rows with their reasons: {rejects}")
+        sys.exit(1)
+
+
+def _with_progress(services: Services, file: Path, profile: str, batch: str) -> Imported:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as bar:
+        task = bar.add_task(file.name, total=file.stat().st_size)
+        return import_cards(
+            services, file, profile=profile, batch=batch, progress=lambda done: bar.update(task, completed=done)
+        )
+
+
+def _write_rejects(file: Path, imported: Imported) -> Path:
+    target = file.with_suffix(".rejects.csv")
+    try:
+        with target.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(("line", "reason", "text"))
+            writer.writerows((reject.line, reject.reason, safe_cell(reject.text)) for reject in imported.rejects)
+    except OSError as err:
+        raise HearbackError(f"the reject file {target} cannot be written: {err.strerror}") from err
+    return target
+
+
+def safe_cell(text: str) -> str:
+    """Defuse a cell that a spreadsheet would run as a formula (CWE-1236, requirement I22)."""
+    return "'" + text if text[:1] in set("=+-@\t\r\n\0＝＋－＠") else text
+
+
+COMMANDS = (import_,)

@@ -1,0 +1,339 @@
+"""The API for programs."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import psycopg
+import pytest
+from web_support import KEY, LEADS, Web, fresh_database, services_on, web_of
+
+from connector.flows import intake
+from connector.services import Services
+from webhooks.app import create_app
+
+A_LEAD = {
+    "full_name": "Jan Kowalski",
+    "email": "jan.kowalski@example.com",
+    "country": "DE",
+    "postal_code": "10115",
+    "product": "cordless",
+}
+
+
+@pytest.fixture(scope="module")
+def services(postgres: str, template: str) -> Iterator[Services]:
+    with fresh_database(postgres, template) as url, services_on(url) as services:
+        yield services
+
+
+@pytest.fixture
+def web(services: Services) -> Web:
+    return web_of(services)
+
+
+class Worker:
+    """Works deliveries off in the background, as a worker process does."""
+
+    def __init__(self, services: Services) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(services,))
+
+    def _run(self, services: Services) -> None:
+        while not self._stop.wait(0.02):
+            intake.work(services)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def is_problem(answer, status: int, name: str) -> bool:
+    document = answer.json
+    return (
+        answer.status_code == document["status"] == status
+        and answer.content_type == "application/problem+json"
+        and document["type"] == f"/problems/{name}"
+        and bool(document["title"] and document["action"])
+    )
+
+
+def test_a_lead_is_stored_and_answered_with_a_receipt(web: Web) -> None:
+    """I1: 202 is for our own API."""
+    answer = web.client.post(LEADS, json=A_LEAD, headers=KEY)
+
+    (row,) = web.rows()
+    assert answer.status_code == 202
+    assert answer.json == {"receipt": str(row["id"]), "status_url": f"/api/v1/receipts/{row['id']}"}
+    assert (row["source"], row["verified"]) == ("api", "yes")
+
+
+def test_a_receipt_tells_what_became_of_a_lead_its_owner_and_why(web: Web) -> None:
+    posted = web.client.post(LEADS, json={**A_LEAD, "email": "why@example.com"}, headers=KEY).json
+    before = web.client.get(posted["status_url"], headers=KEY).json
+    intake.work(web.services)
+
+    receipt = web.client.get(posted["status_url"], headers=KEY).json
+    lead = web.client.get(receipt["leads"][0]["url"], headers=KEY).json
+    decision = web.client.get(lead["decision_url"], headers=KEY).json
+
+    assert (before["state"], before["fate"], before["leads"]) == ("stored", None, [])
+    assert (receipt["state"], receipt["fate"]) == ("done", "leads")
+    assert lead["status"] == "assigned"
+    assert lead["owner"]["key"] == decision["owner"]
+    assert lead["reason"]
+    assert decision["explanation"]
+    assert decision["record"]["owner"] == decision["owner"]
+
+
+def test_the_api_tells_what_became_of_a_lead_and_not_who_it_is(web: Web) -> None:
+    """P4, P10: no name, e-mail or phone leaves by these routes."""
+    posted = web.client.post(LEADS, json={**A_LEAD, "email": "private@example.com"}, headers=KEY).json
+    intake.work(web.services)
+    receipt = web.client.get(posted["status_url"], headers=KEY)
+    lead = web.client.get(receipt.json["leads"][0]["url"], headers=KEY)
+    decision = web.client.get(lead.json["decision_url"], headers=KEY)
+
+    said = receipt.text + lead.text + decision.text
+
+    assert "private@example.com" not in said
+    assert "Kowalski" not in said
+
+
+def test_prefer_wait_answers_with_the_owner(web: Web) -> None:
+    with Worker(web.services):
+        answer = web.client.post(
+            LEADS, json={**A_LEAD, "email": "wait@example.com"}, headers={**KEY, "Prefer": "respond-async, wait=20"}
+        )
+
+    assert answer.status_code == 201
+    assert answer.json["lead"]["owner"]["name"]
+    assert answer.json["lead"]["reason"]
+    assert answer.headers["Location"] == answer.json["lead"]["url"]
+    assert answer.headers["Preference-Applied"] == "wait=20"
+
+
+def test_prefer_wait_gives_up_in_time(web: Web) -> None:
+    started = time.monotonic()
+
+    answer = web.client.post(LEADS, json=A_LEAD, headers={**KEY, "Prefer": "wait=1"})
+
+    assert answer.status_code == 202
+    assert 0.9 < time.monotonic() - started < 4
+
+
+def test_only_a_quarter_of_the_threads_may_wait(services: Services) -> None:
+    """The others get 202 at once."""
+    web = web_of(services, threads=4)
+    headers = {**KEY, "Prefer": "wait=3"}
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(web.client.application.test_client().post, LEADS, json=A_LEAD, headers=headers)
+        time.sleep(1)
+        started = time.monotonic()
+        answer = web.client.post(LEADS, json=A_LEAD, headers=headers)
+        took = time.monotonic() - started
+
+        assert answer.status_code == 202
+        assert took < 1
+        assert waiting.result().status_code == 202
+
+
+@pytest.mark.parametrize("wait", ["0", "-1", "abc", "", "9" * 40])
+def test_a_preference_nobody_can_read_is_ignored_or_capped(web: Web, wait: str) -> None:
+    with Worker(web.services):
+        answer = web.client.post(LEADS, json=A_LEAD, headers={**KEY, "Prefer": f"wait={wait}"})
+
+    assert answer.status_code in (201, 202)
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", "Basic YTpi", "Bearer api-key-012345678"])
+def test_without_a_known_key_nothing_is_said_or_stored(web: Web, authorization: str) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+
+    answers = [
+        web.client.post(LEADS, json=A_LEAD, headers=headers),
+        web.client.get(f"/api/v1/receipts/{uuid4()}", headers=headers),
+        web.client.get(f"{LEADS}/{uuid4()}", headers=headers),
+        web.client.get(f"{LEADS}/{uuid4()}/decision", headers=headers),
+    ]
+
+    assert all(is_problem(answer, 401, "unauthorized") for answer in answers)
+    assert all(answer.headers["WWW-Authenticate"] == "Bearer" for answer in answers)
+    assert web.count() == 0
+
+
+def test_every_fault_of_a_lead_is_named_at_once_with_its_field(web: Web) -> None:
+    """I30: RFC 9457, the field and what to do."""
+    answer = web.client.post(LEADS, json={"email": 5, "employees": "many", "test": "yes"}, headers=KEY)
+
+    assert is_problem(answer, 422, "invalid-lead")
+    assert {error["field"] for error in answer.json["errors"]} == {"email", "employees", "test"}
+    assert web.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "status", "name"),
+    [
+        (b"{", "application/json", 400, "invalid-json"),
+        (b"", "application/json", 400, "invalid-json"),
+        (b'{"email": "a@b.example", "email": "c@d.example"}', "application/json", 400, "invalid-json"),
+        (b'{"employees": NaN}', "application/json", 400, "invalid-json"),
+        (b"\xff\xfe", "application/json", 400, "invalid-json"),
+        (b"[" * 100_000, "application/json", 400, "invalid-json"),
+        (b"[]", "application/json", 422, "invalid-lead"),
+        (b'"text"', "application/json", 422, "invalid-lead"),
+        (b"{}", "application/json", 422, "invalid-lead"),
+        (b'{"full_name": "  "}', "application/json", 422, "invalid-lead"),
+        (b"email=a@b.example", "application/x-www-form-urlencoded", 415, "unsupported-media-type"),
+        (b"{}", "", 415, "unsupported-media-type"),
+        (b" " * (1024 * 1024 + 1), "application/json", 413, "too-large"),
+    ],
+    ids=lambda value: str(value)[:24] if isinstance(value, bytes) else None,
+)
+def test_a_body_that_is_no_lead_is_refused_with_its_reason(
+    web: Web, body: bytes, media: str, status: int, name: str
+) -> None:
+    answer = web.client.post(LEADS, data=body, content_type=media, headers=KEY)
+
+    assert is_problem(answer, status, name)
+    assert web.count() == 0
+
+
+def test_the_same_key_and_body_give_the_same_receipt(web: Web) -> None:
+    """I30; bare and quoted keys are the same key."""
+    receipts = {
+        web.client.post(LEADS, json=A_LEAD, headers={**KEY, "Idempotency-Key": key}).json["receipt"]
+        for key in ("lead-1", '"lead-1"', "lead-1")
+    }
+
+    assert len(receipts) == 1
+    assert web.count() == 1
+
+
+def test_the_same_key_with_another_body_is_refused(web: Web) -> None:
+    """I30: 422."""
+    headers = {**KEY, "Idempotency-Key": "lead-1"}
+    web.client.post(LEADS, json=A_LEAD, headers=headers)
+
+    answer = web.client.post(LEADS, json={**A_LEAD, "city": "Bremen"}, headers=headers)
+
+    assert is_problem(answer, 422, "idempotency-key-reused")
+    assert web.count() == 1
+
+
+def test_a_key_still_in_flight_is_409(web: Web) -> None:
+    """I30."""
+    headers = {**KEY, "Idempotency-Key": "slow"}
+    with psycopg.connect(web.url) as first:
+        first.execute("INSERT INTO idempotency_key VALUES ('dealer-portal', 'slow', '', %s)", (uuid4(),))
+        answer = web.client.post(LEADS, json=A_LEAD, headers=headers)
+        first.rollback()
+
+    assert is_problem(answer, 409, "request-in-flight")
+    assert web.client.post(LEADS, json=A_LEAD, headers=headers).status_code == 202
+
+
+def test_many_posts_under_one_key_at_once_store_one_lead(web: Web) -> None:
+    """P2: the insert is the check, not a read before it (I8)."""
+    headers = {**KEY, "Idempotency-Key": "race"}
+
+    def post(_: int) -> tuple[int, str | None]:
+        answer = web.client.application.test_client().post(LEADS, json=A_LEAD, headers=headers)
+        return answer.status_code, answer.json.get("receipt")
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(post, range(24)))
+
+    assert web.count() == 1
+    assert {code for code, _ in answers} <= {202, 409}
+    assert {receipt for code, receipt in answers if code == 202} == {str(web.rows()[0]["id"])}
+
+
+@pytest.mark.parametrize("key", ["", '""', "x" * 256, "schlüssel", "a\tb"])
+def test_a_key_that_cannot_be_used_is_refused(web: Web, key: str) -> None:
+    answer = web.client.post(LEADS, json=A_LEAD, headers={**KEY, "Idempotency-Key": key})
+
+    assert is_problem(answer, 400, "invalid-idempotency-key")
+    assert web.count() == 0
+
+
+def test_a_duplicate_points_to_the_lead_of_the_first(web: Web) -> None:
+    lead = {**A_LEAD, "email": "twice@example.com", "external_id": "42"}
+    receipts = [web.client.post(LEADS, json=lead, headers=KEY).json["status_url"] for _ in range(2)]
+    intake.work(web.services)
+
+    first, second = (web.client.get(url, headers=KEY).json for url in receipts)
+
+    assert (first["fate"], second["fate"]) == ("leads", "duplicate")
+    assert second["first"] == first["receipt"]
+    assert second["leads"] == first["leads"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/receipts/12", f"/api/v1/receipts/{uuid4()}"])
+def test_unknown_things_are_problem_documents(web: Web, path: str) -> None:
+    answer = web.client.get(path, headers=KEY)
+
+    assert is_problem(answer, 404, "not-found")
+
+
+def test_a_wrong_method_is_a_problem_document(web: Web) -> None:
+    answer = web.client.delete(LEADS, headers=KEY)
+
+    assert is_problem(answer, 405, "method-not-allowed")
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_problem_types_lead_to_an_explanation(web: Web) -> None:
+    document = web.client.post(LEADS, json={}, headers=KEY).json
+
+    assert "not valid" in web.client.get(document["type"]).text
+    assert web.client.get("/problems/none").status_code == 404
+
+
+def test_a_dead_store_is_a_problem_with_retry_after(database_url: str, web: Web) -> None:
+    """I6."""
+    with services_on(database_url) as services:
+        client = create_app(services).test_client()
+        assert client.post(LEADS, json=A_LEAD, headers=KEY).status_code == 202
+        services.store.close()
+
+        answer = client.post(LEADS, json=A_LEAD, headers=KEY)
+
+    assert is_problem(answer, 503, "unavailable")
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_an_unforeseen_error_is_a_problem_without_details(
+    web: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P10: neither the answer nor the log's message holds what was sent."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("jan.kowalski@example.com")
+
+    monkeypatch.setattr("webhooks.api.endpoints.accept", broken)
+
+    answer = web.client.post(LEADS, json=A_LEAD, headers=KEY)
+
+    assert is_problem(answer, 500, "internal-error")
+    assert "kowalski" not in answer.text
+    assert "kowalski" not in caplog.records[-1].getMessage()
+    assert "hearback_http_unexpected_errors_total 1.0" in web.client.get("/metrics").text
+
+
+def test_the_openapi_document_names_every_route_of_the_api(web: Web) -> None:
+    document = json.loads(web.client.get("/api/v1/openapi.json").data)
+    served = {
+        rule.rule.replace("<uuid:", "{").replace(">", "}")
+        for rule in web.client.application.url_map.iter_rules()
+        if rule.rule.startswith("/api/") and not rule.rule.endswith("openapi.json")
+    }
+
+    assert document["openapi"].startswith("3.1")
+    assert set(document["paths"]) == served
