@@ -41,6 +41,8 @@ class Layout:
     workers: int = 2
     web_processes: int = 2
     web_threads: int = 8
+    #: Where the children's output goes; their parent's own if None.
+    log: Path | None = None
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Child:
     name: str
     command: Sequence[str]
     variables: Mapping[str, str] = field(default_factory=dict)
+    log: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     wait: float = FIRST_WAIT
@@ -165,6 +168,8 @@ def _children(layout: Layout, settings: Settings, url: str) -> list[Child]:
     children += [
         Child(f"crm-{connection.key}", *_sandbox(layout, connection, url)) for connection in sandboxes(settings)
     ]
+    for child in children:
+        child.log = layout.log
     return children
 
 
@@ -224,8 +229,15 @@ def _keep(child: Child, environment: Mapping[str, str]) -> None:
         child.wait = FIRST_WAIT if now - child.started > HEALTHY else min(child.wait * 2, LONGEST_WAIT)
         child.due, child.process = now + child.wait, None
     if child.process is None and now >= child.due:
-        child.process = subprocess.Popen(child.command, env={**environment, **child.variables})  # noqa: S603 (our own commands)
+        child.process = _start(child, {**environment, **child.variables})
         child.started = now
+
+
+def _start(child: Child, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    if child.log is None:
+        return subprocess.Popen(child.command, env=environment)  # noqa: S603 (our own commands)
+    with child.log.open("ab") as log_file:
+        return subprocess.Popen(child.command, env=environment, stdout=log_file, stderr=log_file)  # noqa: S603
 
 
 def _end(children: Sequence[Child]) -> None:

@@ -1,21 +1,32 @@
 """An application around a real database and the sample organisation, for tests of the HTTP edge."""
 
+import hashlib
 import itertools
+import os
+import socket
+import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import psycopg
+import requests
 from flask.testing import FlaskClient
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from connector import publishing
+from connector.model.identity import new_id
 from connector.services import Services
 from connector.settings import default_folder
-from connector.store import Store
+from connector.store import Store, feedback, followups
+from connector.store.feedback import Invitation
+from connector.store.followups import Sale
 from connector.vault import Vault
+from webhooks import serve
 from webhooks.app import create_app
 
 ENVIRON = {
@@ -86,3 +97,82 @@ def web_of(services: Services, *, threads: int = 8) -> Web:
             "TRUNCATE delivery, delivery_body, idempotency_key, dedupe_key, submission, lead, person_key"
         )
     return Web(url, services, create_app(services, threads=threads).test_client())
+
+
+def an_invitation(services: Services, token: str, *, days: int = 30, language: str = "en") -> None:
+    """Store a survey invitation that `token` opens; one that ended with `days` below zero."""
+    deal = f"deal-{token}"
+    with services.store.transaction() as tx:
+        followups.open_sale(tx, Sale("sandbox", deal, new_id(), None, (0, 0)))
+        feedback.invite(
+            tx,
+            Invitation(
+                id=new_id(),
+                connection="sandbox",
+                deal=deal,
+                legal_basis="consent",
+                state="scheduled",
+                suppressed_reason="",
+                token_hash=hashlib.sha256(token.encode()).digest(),
+                language=language,
+                created_at=tx.now(),
+                expires_at=tx.now() + timedelta(days=days),
+            ),
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """The HTTP half as a process of its own."""
+
+    base: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.base.removeprefix("http://").split(":")
+        return host, int(port)
+
+
+@contextmanager
+def server_on(
+    url: str, environ: Mapping[str, str] | None = None, *, processes: int = 1, threads: int = 8
+) -> Iterator[Server]:
+    """Run granian as the supervisor does, until it answers; stop it at the end."""
+    port = free_port()
+    process = subprocess.Popen(
+        serve.command("127.0.0.1", port, processes, threads),
+        env={
+            **os.environ,
+            **ENVIRON,
+            "HEARBACK_DATABASE_URL": url,
+            "HEARBACK_SECRET_KEY": SECRET_KEY,
+            "HEARBACK_PARENT": str(os.getpid()),
+            **(environ or {}),
+        },
+    )
+    base = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_it_answers(base, process)
+        yield Server(base, process)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_until_it_answers(base: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            requests.get(f"{base}/healthz", timeout=2)
+        except requests.ConnectionError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"the server on {base} does not answer; it ended with {process.poll()}")

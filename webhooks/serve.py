@@ -51,7 +51,7 @@ def _granian(host: str, port: int, processes: int, threads: int) -> list[str]:
         *("--backlog", str(_BACKLOG)),
         "--respawn-failed-workers",
         *("--workers-kill-timeout", str(_GRACE_SECONDS)),
-        *("--log-level", "warning"),
+        *("--log-level", "error"),
         "--no-access-log",
         "webhooks.wsgi:app",
     ]

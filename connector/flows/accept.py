@@ -46,7 +46,7 @@ def accept(services: Services, delivery: Delivery, *, verified: str = "none", su
     with services.store.transaction() as tx:
         deliveries.put(tx, new)
     if not suspect:
-        services.wake("intake")
+        services.wake("sync" if delivery.source.startswith(deliveries.CRM_PREFIX) else "intake")
     return delivery.id
 
 

@@ -41,7 +41,7 @@ def demo(once: bool) -> None:
 def _play(set_stage: Stage, stop: threading.Event, *, once: bool) -> str:
     """Run everything in the background and tell the story; return what went wrong, "" if nothing."""
     ended: list[BaseException] = []
-    layout = supervisor.Layout(port=set_stage.port, workers=1, web_processes=1)
+    layout = supervisor.Layout(port=set_stage.port, workers=1, web_processes=1, log=set_stage.folder / "log")
     # Children live as long as the thread that started them: this one lasts until the end.
     serving = threading.Thread(target=_serve, args=(layout, set_stage.config, stop, ended), name="serve")
     click.echo("Starting PostgreSQL, the web half, a worker and the sandbox CRM ...")
@@ -56,8 +56,7 @@ def _play(set_stage: Stage, stop: threading.Event, *, once: bool) -> str:
 def _serve(layout: supervisor.Layout, config: Path, stop: threading.Event, ended: list[BaseException]) -> None:
     try:
         supervisor.run(layout, config, ready=lambda: None, stop=stop)
-    except Exception as err:
-        # Told by the main thread, where the person looks.
+    except Exception as err:  # noqa: BLE001 (told by the main thread, where the person looks)
         ended.append(err)
         stop.set()
 

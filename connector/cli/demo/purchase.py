@@ -137,12 +137,12 @@ def _story(play: Play) -> None:
         rep,
     )
     play.change("deals", deal, {"StageName": "Won"}, rep)
-    say(f"{rep} wins the deal.")
+    say(f"{_name(play, rep)} wins the deal.")
     first = play.until("the first step's task", lambda: play.find("tasks", DealId=deal))[0]
-    say(f"A follow-up plan starts; {rep} gets the task: {first['fields']['Subject']}")
+    say(f"A follow-up plan starts; {_name(play, rep)} gets the task: {first['fields']['Subject']}")
     _evidence(play, deal, first["id"], rep)
-    substitute = _ignored(play, deal, rep)
-    _cleared(play, deal, substitute, rep)
+    second, substitute = _ignored(play, deal, rep)
+    _cleared(play, deal, second, substitute, rep)
     _survey(play, deal)
 
 
@@ -159,7 +159,7 @@ def _evidence(play: Play, deal: str, task: str, rep: str) -> None:
     say("A call of three minutes is logged and the task ticked again: the step is done.")
 
 
-def _ignored(play: Play, deal: str, rep: str) -> str:
+def _ignored(play: Play, deal: str, rep: str) -> tuple[str, str]:
     at = datetime.now(UTC) + play.shifted
     play.change("deals", deal, {"DeliveredAt": at.isoformat()}, "order-desk")
     say("The order desk enters the delivery.")
@@ -168,28 +168,27 @@ def _ignored(play: Play, deal: str, rep: str) -> str:
         lambda: [t for t in play.find("tasks", DealId=deal) if t["fields"]["Status"] == "Open"],
     )[0]
     attained = play.until("attainment on the rep's record", lambda: _attainment(play, rep))
-    say(f"The credit is confirmed. On {rep}'s record: {attained}")
+    say(f"The credit is confirmed. On {_name(play, rep)}'s record: {attained}")
     play.move_clock(8 * DAY)
     substitute: str = play.until(
         "the ignored task to be reassigned",
         lambda: (owner := play.read("tasks", second["id"])["OwnerId"]) != rep and owner,
     )
-    say(f"{rep} ignores the second task past its due time: it goes to {substitute}.")
-    return substitute
+    say(f"{_name(play, rep)} ignores the second task past its due time: it goes to {_name(play, substitute)}.")
+    return second["id"], substitute
 
 
-def _cleared(play: Play, deal: str, substitute: str, rep: str) -> None:
+def _cleared(play: Play, deal: str, task: str, substitute: str, rep: str) -> None:
     late = _person(play, rep)
     debts = play.until("the late rep's pause", lambda: _debts(play).get(late))
-    say(f"{late} owes {debts} follow-up and gets no new leads until it is done.")
+    say(f"{_name(play, rep)} owes {debts} follow-up and gets no new leads until it is done.")
     lead = _post_named_account(play)
     why = play.until("the new lead to wait", lambda: _waits(play, lead))
-    say(f"A new lead of one of {late}'s accounts waits: {why}")
-    task = next(t for t in play.find("tasks", DealId=deal) if t["fields"]["Status"] == "Open")
+    say(f"A new lead of one of {_name(play, rep)}'s accounts waits: {why}")
     play.call(deal, substitute, 240)
-    play.change("tasks", task["id"], {"Status": "Done"}, substitute)
+    play.change("tasks", task, {"Status": "Done"}, substitute)
     play.until("the debt to be cleared", lambda: not _debts(play).get(late))
-    say(f"{substitute} calls and completes the task: the debt is cleared.")
+    say(f"{_name(play, substitute)} calls and completes the task: the debt is cleared.")
     owner = play.until("the waiting lead to find its owner", lambda: _owner(play, lead))
     say(f"The waiting lead goes to {owner}.")
 
@@ -244,6 +243,10 @@ def _lead_of(play: Play, receipt: UUID) -> reading.LeadView | None:
 def _person(play: Play, user: str) -> str:
     people = play.services.current().settings.people.values()
     return next(person.key for person in people if user in person.users.values())
+
+
+def _name(play: Play, user: str) -> str:
+    return play.services.current().settings.people[_person(play, user)].name
 
 
 def _debts(play: Play) -> dict[str, int]:
