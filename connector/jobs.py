@@ -20,6 +20,8 @@ SWEEP = 5
 RECONNECT = 1.0
 MINUTE = 60
 CONCURRENCY = 6
+#: With a backlog another process is asked to help, once every so many rounds.
+LEND_A_HAND = 20
 
 
 class Singly:
@@ -64,12 +66,10 @@ class Workers:
 
     def _drain(self, job: str) -> None:
         try:
-            while not self.stopping.is_set():
-                taken = self._once(job)
-                if not taken:
-                    return
-                if taken > 1:
-                    # There is a backlog: another process may lend a hand.
+            rounds = 0
+            while not self.stopping.is_set() and self._once(job):
+                rounds += 1
+                if rounds % LEND_A_HAND == 2:  # noqa: PLR2004 (one round is no backlog yet)
                     self.services.wake(job)
         except StoreUnavailable:
             log.warning("the store is gone, work waits", extra={"job": job})

@@ -1,8 +1,10 @@
 """From a folder on disk to the configuration in force: validate as a whole, store by hash, move the pointer."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from connector.adapters.registry import adapter_names
 from connector.errors import ConfigurationError
@@ -61,5 +63,11 @@ def anything_active(store: Store) -> bool:
 
 def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Return names, sizes and times of a folder's files: unchanged means there is nothing to publish."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+    found = []
+    for path in sorted(folder.rglob("*")):
+        # An editor may replace a file while we look.
+        with suppress(FileNotFoundError):
+            about = path.stat()
+            if S_ISREG(about.st_mode):
+                found.append((str(path), about.st_size, about.st_mtime_ns))
+    return tuple(found)

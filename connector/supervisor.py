@@ -115,6 +115,7 @@ class Watcher:
         self._store = store
         self._folder = folder
         self._seen: object = None
+        self._settling: object = None
 
     def first(self) -> None:
         """Publish at start.
@@ -138,16 +139,21 @@ class Watcher:
             return build(json.loads(configuration.document(tx, str(digest))))
 
     def look(self) -> None:
-        """Publish if a file changed and the organisation has not asked to publish by hand."""
+        """Publish if a file changed and the organisation has not asked to publish by hand.
+
+        A change counts once two looks in a row see the same: half a table may be a valid table. Without the
+        database it counts at a later look.
+        """
         now = publishing.fingerprint(self._folder)
-        if now == self._seen:
+        before, self._settling = self._settling, now
+        if now == self._seen or now != before:
             return
-        self._seen = now
         loaded = publishing.read(self._folder)
         if loaded.settings is not None and loaded.settings.publish == "manual":
             log.info("the folder changed; it is published by hand", extra={"version": loaded.settings.hash})
-            return
-        self._complain(publishing.publish(self._store, self._folder))
+        else:
+            self._complain(publishing.publish(self._store, self._folder))
+        self._seen = now
 
     def _complain(self, published: publishing.Published) -> None:
         for complaint in published.complaints:

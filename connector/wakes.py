@@ -69,11 +69,12 @@ def install_waker(services: Services) -> None:
 
 
 def wake_now(services: Services, queues: Collection[str]) -> None:
-    """Put down wake-ups at once, for a command that ends right after."""
+    """Put down wake-ups at once, for a command that ends right after; the sweep makes up for lost ones."""
     if not queues:
         return
-    app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=services.store.url, max_size=1))
-    with app.open():
+    connector = procrastinate.SyncPsycopgConnector(conninfo=services.store.url, min_size=1, max_size=1)
+    app = procrastinate.App(connector=connector)
+    with suppress(ConnectorException, HearbackError), app.open():
         for job in sorted({job for queue in queues for job in expand(services, queue)}):
             defer(app, job)
 

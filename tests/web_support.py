@@ -160,6 +160,8 @@ def server_on(
     base = f"http://127.0.0.1:{port}"
     try:
         _wait_until_it_answers(base, process)
+        # The first worker answers; granian loses a SIGTERM that reaches another one while it starts.
+        time.sleep(processes - 1)
         yield Server(base, process)
     finally:
         process.terminate()

@@ -11,10 +11,10 @@ from connector.errors import ConfigurationError, StoreUnavailable
 from connector.services import Services
 from connector.store.database import is_contention
 from webhooks import api, crm, health, intake, public
-from webhooks.bodies import READ
 from webhooks.doors import DoorKeeper
 from webhooks.edge import EXTENSION, Edge, edge
 from webhooks.errors import answer_for
+from webhooks.headers import SecureHeaders
 from webhooks.limits import Limits
 from webhooks.metrics import Metrics
 
@@ -22,15 +22,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which a sender should try again when the store is down.
 RETRY_AFTER = 5
-
-_BODIED = frozenset(("POST", "PUT", "PATCH"))
-# For answers that are no page; pages bring a policy of their own.
-_BARE_POLICY = "default-src 'none'; frame-ancestors 'none'"
-_ALWAYS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-)
 
 
 def create_app(services: Services, *, threads: int = 8) -> Flask:
@@ -49,22 +40,16 @@ def create_app(services: Services, *, threads: int = 8) -> Flask:
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(StoreUnavailable, _unavailable)
     app.register_error_handler(ConfigurationError, _unavailable)
-    app.after_request(_finish)
+    app.after_request(_count)
+    app.wsgi_app = SecureHeaders(app.wsgi_app)  # type: ignore[method-assign] # Flask's own way
     proxies = int(services.environ.get("HEARBACK_TRUSTED_PROXIES", "0"))
     if proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign] # Flask's own way
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign] # see above
     return app
 
 
-def _finish(response: Response) -> Response:
-    headers = response.headers
-    headers.extend(_ALWAYS)
-    headers.setdefault("Content-Security-Policy", _BARE_POLICY)
-    headers.setdefault("Cache-Control", "no-store")
-    if request.method in _BODIED and READ not in request.environ and request.content_length != 0:
-        headers["Connection"] = "close"
-    rule = request.url_rule
-    edge().metrics.answered(rule.rule if rule else "other", response.status_code)
+def _count(response: Response) -> Response:
+    edge().metrics.answered(_route(), response.status_code)
     return response
 
 
@@ -86,4 +71,5 @@ def _unforeseen(error: Exception) -> Response:
 
 
 def _route() -> str:
-    return request.url_rule.rule if request.url_rule else "other"
+    rule = request.url_rule
+    return rule.rule if rule else "other"

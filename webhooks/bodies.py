@@ -36,7 +36,8 @@ def read_body(cap: int | None = None) -> bytes:
         declared = 0
     body = _read(stream, min(cap + 1, declared) if declared is not None else cap + 1)
     if len(body) > cap:
-        environ[READ] = _drain(stream, None if declared is None else declared - len(body))
+        if _drain(stream, None if declared is None else declared - len(body)):
+            environ[READ] = True
         raise RequestEntityTooLarge(f"the body is larger than {cap} bytes: send less")
     environ[READ] = True
     if declared is not None and len(body) < declared:

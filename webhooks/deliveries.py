@@ -1,7 +1,9 @@
 """A request becomes a delivery: raw bytes, the query, and the headers worth keeping."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
 from flask import request
 
@@ -17,31 +19,33 @@ _MOST_HEADER = 2_000
 
 def delivery_of(source: str, body: bytes) -> Delivery:
     """Build the delivery of the current request."""
+    environ = request.environ
     return Delivery(
         id=new_id(),
         source=source,
         received_at=datetime.now(UTC),
-        content_type=clean(request.headers.get("Content-Type", "")),
+        content_type=clean(environ.get("CONTENT_TYPE", "")),
         body=body,
-        headers=kept_headers(request.headers),
-        query=request.args.to_dict() if request.query_string else {},
-        remote_ip=request.remote_addr,
+        headers=kept_headers(environ),
+        query=request.args.to_dict() if environ.get("QUERY_STRING") else {},
+        remote_ip=environ.get("REMOTE_ADDR"),
     )
 
 
-def kept_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the allow-listed headers under lower-case names; of a repeated one the first.
+def kept_headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the allow-listed headers of a WSGI environment under lower-case names."""
+    return {name: value[:_MOST_HEADER] for key, value in environ.items() if (name := _kept_name(key))}
+
+
+@lru_cache(maxsize=1024)
+def _kept_name(key: str) -> str:
+    """Return the name of a header worth keeping, "" for anything else in a WSGI environment.
 
     Every sender has its own names for signatures and their times, so those are known by their words.
     """
-    kept: dict[str, str] = {}
-    for given, value in headers:
-        name = given.lower()
-        if name in _KEPT or _signs(name):
-            kept.setdefault(name, value[:_MOST_HEADER])
-    return kept
-
-
-def _signs(name: str) -> bool:
+    if not key.startswith("HTTP_") and key != "CONTENT_TYPE":
+        return ""
+    name = key.removeprefix("HTTP_").replace("_", "-").lower()
     signing = "signature" in name or "timestamp" in name or name.startswith("webhook-")
-    return signing and not any(word in name for word in _SECRETIVE)
+    secretive = any(word in name for word in _SECRETIVE)
+    return name if name in _KEPT or (signing and not secretive) else ""

@@ -9,8 +9,9 @@ from webhooks.texts import LANGUAGES, TEXTS, language_of
 
 def language() -> str:
     """Return the language of the current request: `?lang=`, else the browser's, else English."""
-    asked = request.args.get("lang", "") if request.query_string else ""
-    return asked if asked in LANGUAGES else language_of(request.headers.get("Accept-Language", ""))
+    environ = request.environ
+    asked = request.args.get("lang", "") if environ.get("QUERY_STRING") else ""
+    return asked if asked in LANGUAGES else language_of(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
 
 
 def page(template: str, code: int = 200, *, lang: str, form_hosts: Iterable[str] = (), **values: object) -> Response:

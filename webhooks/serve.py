@@ -14,7 +14,7 @@ PARENT = "HEARBACK_PARENT"
 
 # Connections that wait in the kernel while every thread is busy.
 _BACKLOG = 1024
-# How long a stopped worker may finish what it began before it is killed.
+# How long a stopped worker may finish what it began before it is killed, in seconds.
 _GRACE_SECONDS = 15
 
 

@@ -42,6 +42,17 @@ def check(connect: bool) -> None:
         f"{len(settings.rule_set.pools)} pools, {len(settings.sources)} sources, "
         f"{len(settings.connections)} connections. Version {settings.hash[:12]}."
     )
+    missing = _unset_secrets(settings)
+    if missing:
+        click.echo(f"Not set here, needed where Hearback runs: {', '.join(missing)} (or each with _FILE).")
+
+
+def _unset_secrets(settings: Settings) -> list[str]:
+    """Name the secrets this environment lacks: a door without one stays closed."""
+    named = {name for source in settings.sources.values() for name in (source.token, *source.secrets) if name}
+    named |= {name for connection in settings.connections.values() for name in connection.secrets.values()}
+    named |= {client.secret for client in settings.api_keys}
+    return sorted(name for name in named if not (os.environ.get(name) or os.environ.get(f"{name}_FILE")))
 
 
 def _connect(settings: Settings) -> int:

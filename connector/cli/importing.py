@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import click
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connector.cli.session import services_of
@@ -23,7 +24,10 @@ def import_() -> None:
 @click.option("--profile", required=True, help="How this mail house writes its files (card_profiles in hearback.yaml).")
 @click.option("--batch", default="", help="The batch's name; the file's name if not given.")
 def cards(file: Path, profile: str, batch: str) -> None:
-    """Import response cards; safe to run again after an interruption."""
+    """Import response cards.
+
+    Safe to run again after an interruption. Rows that cannot be read go to FILE's neighbour .rejects.csv.
+    """
     with services_of() as services:
         imported = _with_progress(services, file, profile, batch)
     click.echo(f"{imported.stored} cards stored, {imported.known} were known, {len(imported.rejects)} rejected.")
@@ -35,7 +39,8 @@ def cards(file: Path, profile: str, batch: str) -> None:
 
 def _with_progress(services: Services, file: Path, profile: str, batch: str) -> Imported:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(file.name, total=file.stat().st_size)
         return import_cards(
             services, file, profile=profile, batch=batch, progress=lambda done: bar.update(task, completed=done)

@@ -18,7 +18,9 @@ from connector.store import deliveries as inbox
 from connector.store import leads as lead_store
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-limit_option = click.option("--limit", default=50, show_default=True)
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Show at most so many."
+)
 
 
 @click.group()
@@ -29,7 +31,7 @@ def deliveries() -> None:
 @deliveries.command("list")
 @click.option("--state", type=click.Choice(["stored", "waiting", "quarantined", "done"]))
 @click.option("--fate", type=click.Choice(["leads", "updated", "duplicate", "applied", "rejected", "erased"]))
-@click.option("--source")
+@click.option("--source", help="A source's key; crm:CONNECTION for what a CRM sent.")
 @limit_option
 @as_json
 def list_deliveries(state: str | None, fate: str | None, source: str | None, limit: int, as_json: bool) -> None:
@@ -62,11 +64,10 @@ def show_delivery(delivery: UUID, as_json: bool) -> None:
 def replay_delivery(delivery: UUID) -> None:
     """Send a quarantined or rejected delivery through again."""
     with services_of() as services, services.store.transaction() as tx:
-        replayed = inbox.replay(tx, delivery)
+        if not inbox.replay(tx, delivery):
+            raise HearbackError(f"{delivery} is neither quarantined nor rejected: there is nothing to replay")
         tx.after_commit(lambda: services.wake("intake"))
         tx.after_commit(lambda: services.wake("sync"))
-    if not replayed:
-        raise HearbackError(f"{delivery} is neither quarantined nor rejected: there is nothing to replay")
     click.echo("It is worked again.")
 
 
@@ -80,7 +81,10 @@ def commands() -> None:
 @limit_option
 @as_json
 def list_commands(states: Sequence[str], limit: int, as_json: bool) -> None:
-    """List commands; without --state those that need attention: pending and dead."""
+    """List commands, newest first.
+
+    Without --state those that need attention: pending and dead.
+    """
     with services_of() as services, services.store.transaction() as tx:
         rows = outbox.listing(tx, states=states or ("pending", "dead"), limit=limit)
     show(rows, as_json=as_json)
@@ -100,7 +104,10 @@ def retry_command(command: UUID) -> None:
 @commands.command("park")
 @click.argument("command", type=click.UUID)
 def park_command(command: UUID) -> None:
-    """Set a command aside for good, so that later ones for the same record go on."""
+    """Set a command aside for good.
+
+    Later ones for the same record then go on.
+    """
     with services_of() as services, services.store.transaction() as tx:
         if not outbox.park(tx, command):
             raise HearbackError(f"{command} is neither pending nor dead: see `hearback commands list`")
@@ -154,7 +161,10 @@ def show_lead(lead: UUID, as_json: bool) -> None:
 @click.argument("lead", type=click.UUID)
 @as_json
 def explain(lead: UUID, as_json: bool) -> None:
-    """Say why a lead has this owner: every step and every candidate with its reason."""
+    """Say why a lead has this owner.
+
+    Every step and every candidate with its reason.
+    """
     with services_of() as services:
         views = reading.decisions_of(services, lead)
     if not views:

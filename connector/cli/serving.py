@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 
 import click
 
@@ -12,18 +13,25 @@ from connector.publishing import config_folder
 from connector.services import open_services
 from connector.store import embedded, migrations
 
+SWITCH_SECONDS = 0.0005
+
 
 @click.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    url = embedded.database_url()
+    url = embedded.database_url(owner=True)
     click.echo(f"The database is at revision {migrations.apply(url)}.")
 
 
+host_option = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+port_option = click.option("--port", default=8650, show_default=True, help="The port to listen on.")
+at_least_one = click.IntRange(min=1)
+
+
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8650, show_default=True)
-@click.option("--workers", default=2, show_default=True, help="Worker processes.")
+@host_option
+@port_option
+@click.option("--workers", type=at_least_one, default=2, show_default=True, help="Worker processes.")
 def serve(host: str, port: int, workers: int) -> None:
     """Run everything on this machine."""
     logs.configure(os.environ)
@@ -32,10 +40,10 @@ def serve(host: str, port: int, workers: int) -> None:
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8650, show_default=True)
-@click.option("--processes", default=2, show_default=True)
-@click.option("--threads", default=8, show_default=True, help="Request threads in each process.")
+@host_option
+@port_option
+@click.option("--processes", type=at_least_one, default=2, show_default=True, help="Web processes.")
+@click.option("--threads", type=at_least_one, default=8, show_default=True, help="Request threads in each process.")
 def web(host: str, port: int, processes: int, threads: int) -> None:
     """Run the HTTP half; any number of machines may."""
     os.environ["HEARBACK_DATABASE_URL"] = embedded.database_url()
@@ -50,6 +58,8 @@ def worker() -> None:
     logs.configure(os.environ)
     if os.environ.get("HEARBACK_PARENT"):
         die_with_parent(int(os.environ["HEARBACK_PARENT"]))
+    # Threads mostly wait for PostgreSQL: with the default of 5 ms each answer would wait for the busy one.
+    sys.setswitchinterval(SWITCH_SECONDS)
     services = open_services(embedded.database_url())
     wakes.install_waker(services)
     asyncio.run(_work(jobs.Workers(services)))

@@ -53,16 +53,19 @@ class Matched:
 
 def match_all(tx: Transaction, active: Active, prepared: Sequence[Prepared]) -> list[Matched]:
     """Find out who is known, in order; takes the person keys of new leads (first lock of the order)."""
-    owners = leads.claim_keys(tx, [(kind, value, p.id) for p in prepared for kind, value in p.keys])
-    known = _acquaintances(tx, active.settings, prepared, owners)
-    matched, moves = [], []
+    claims = {key: p.id for p in reversed(prepared) for key in p.keys}
+    elsewhere = leads.claim_keys(tx, claims)
+    owners = claims | elsewhere
+    known = _acquaintances(tx, active.settings, prepared, elsewhere)
+    matched: list[Matched] = []
+    moves: dict[tuple[str, str], UUID] = {}
     for p in prepared:
         found = match(p.lead, known.of(p, owners), order=active.rules.rule_set.matching)
         joins = UUID(found.attach_to) if found.attach_to else None
         matched.append(Matched(p, found, joins))
         if joins is None:
             known.add(_as_candidate(p))
-        moves.extend(_moved_keys(p, joins or p.id, owners, known))
+        moves |= _moved_keys(p, joins or p.id, owners, known)
     leads.move_keys(tx, moves)
     return matched
 
@@ -299,7 +302,7 @@ class Acquaintances:
 
     def of(self, p: Prepared, owners: Mapping[tuple[str, str], UUID]) -> list[Candidate]:
         """Return whom this lead shares a key with, each once."""
-        found = [self._leads[owners[key]] for key in p.keys if owners[key] in self._leads]
+        found = [self._leads[owner] for key in p.keys if (owner := owners[key]) is not p.id and owner in self._leads]
         for name in ("email", "phone", "domain"):
             found.extend(self._by[name, getattr(p.lead, name)] if getattr(p.lead, name) else ())
         return list({(c.kind, c.connection, c.id): c for c in found}.values())
@@ -317,13 +320,12 @@ class Acquaintances:
 
 
 def _acquaintances(
-    tx: Transaction, settings: Settings, prepared: Sequence[Prepared], owners: Mapping[tuple[str, str], UUID]
+    tx: Transaction, settings: Settings, prepared: Sequence[Prepared], elsewhere: Mapping[tuple[str, str], UUID]
 ) -> Acquaintances:
     known = Acquaintances()
-    mine = {p.id for p in prepared}
     domains = sorted({p.lead.domain for p in prepared if p.lead.domain})
     rows = {row.id: row for row in leads.by_domains(tx, domains)}
-    rows |= leads.by_ids(tx, sorted({owner for owner in owners.values() if owner not in mine}))
+    rows |= leads.by_ids(tx, list(set(elsewhere.values())))
     for row in sorted(rows.values(), key=lambda row: row.created_at):
         known.add(_candidate(settings, row))
     for candidate in _mirror_candidates(tx, settings, prepared, domains):
@@ -333,14 +335,14 @@ def _acquaintances(
 
 def _moved_keys(
     p: Prepared, target: UUID, owners: dict[tuple[str, str], UUID], known: Acquaintances
-) -> list[tuple[str, str, UUID]]:
+) -> dict[tuple[str, str], UUID]:
     """Point the person's keys to the lead they belong to now: new keys, and those of closed leads."""
-    moves = []
+    moves = {}
     for key in p.keys:
-        claimed_for_nothing = owners[key] == p.id and target != p.id
-        if claimed_for_nothing or (owners[key] != target and not known.is_open(owners[key])):
-            owners[key] = target
-            moves.append((*key, target))
+        holder = owners[key]
+        claimed_for_nothing = holder is p.id and target is not p.id
+        if claimed_for_nothing or (holder is not target and holder != target and not known.is_open(holder)):
+            owners[key] = moves[key] = target
     return moves
 
 

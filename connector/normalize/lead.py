@@ -14,7 +14,7 @@ from connector.normalize.language import read_language
 from connector.normalize.name import is_company, read_name
 from connector.normalize.phone import Phone, read_phone
 
-# What the common CRMs hold (Salesforce's limits where it has one); a longer value is kept whole as raw_FIELD.
+# What the common CRMs hold (the narrowest where they differ); a longer value is kept whole as raw_FIELD.
 _LENGTHS: Mapping[str, int] = {
     "first_name": 40,
     "last_name": 80,

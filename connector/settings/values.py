@@ -46,7 +46,7 @@ class Source:
     #: https hosts a browser may be sent back to after a form post (I28).
     return_hosts: tuple[str, ...] = ()
     honeypot: str = ""
-    #: Salesforce organisation id that chooses this source at the Web-to-Lead door.
+    #: The organisation id in a generated form that chooses this source at the Web-to-Lead door.
     oid: str = ""
     campaign: str = ""
 

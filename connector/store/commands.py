@@ -78,12 +78,11 @@ WITH ready AS (
     WHERE c.connection = %(connection)s AND c.object_type = %(type)s AND c.state = 'pending'
       AND c.due_at <= clock_timestamp()
       AND (c.leased_until IS NULL OR c.leased_until < clock_timestamp())
-      AND NOT EXISTS (
-          SELECT FROM command e WHERE e.connection = c.connection AND e.key = c.key
-             AND e.state IN ('pending', 'dead') AND e.seq < c.seq)
-      AND (c.after_key IS NULL OR NOT EXISTS (
-          SELECT FROM command a WHERE a.connection = c.connection AND a.key = c.after_key
-             AND a.state IN ('pending', 'dead') AND a.seq < c.seq))
+      -- LIMIT keeps these probes of an index: as anti-joins they would read the whole backlog each time.
+      AND (SELECT e.id FROM command e WHERE e.connection = c.connection AND e.key = c.key
+           AND e.state IN ('pending', 'dead') AND e.seq < c.seq LIMIT 1) IS NULL
+      AND (c.after_key IS NULL OR (SELECT a.id FROM command a WHERE a.connection = c.connection
+           AND a.key = c.after_key AND a.state IN ('pending', 'dead') AND a.seq < c.seq LIMIT 1) IS NULL)
     ORDER BY c.seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
 leased AS (
     UPDATE command c SET
@@ -96,6 +95,21 @@ SELECT l.id, l.key, l.object_type, l.record_id, l.fields, l.links, l.purpose, l.
     l.attempts, l.unknown, b.record_id, l.created_at
 FROM leased l LEFT JOIN binding b ON b.connection = l.connection AND b.key = l.key
 ORDER BY l.seq
+"""
+
+
+_FINISH = """
+UPDATE command SET state = 'done', outcome = n.o, error = NULL, attempts = attempts + 1,
+    finished_at = clock_timestamp(), leased_until = NULL
+FROM jsonb_to_recordset(%s::jsonb) AS n (id uuid, o text)
+WHERE command.id = n.id AND command.leased_by = %s AND command.state = 'pending'
+"""
+
+_BIND = """
+WITH n AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (k text, t text, r text, w jsonb) ORDER BY k)
+INSERT INTO binding (connection, key, object_type, record_id, written) SELECT %s, k, t, r, w FROM n
+ON CONFLICT (connection, key) DO UPDATE SET record_id = excluded.record_id,
+    written = binding.written || excluded.written
 """
 
 
@@ -164,28 +178,12 @@ def finish(tx: Transaction, connection: str, worker: UUID, done: Sequence[Done])
     """Record effects and bindings. A lease lost to somebody else is left to them."""
     if not done:
         return
-    tx.run(
-        "UPDATE command SET state = 'done', outcome = n.o, error = NULL, attempts = attempts + 1, "
-        "finished_at = clock_timestamp(), leased_until = NULL "
-        "FROM unnest(%s::uuid[], %s::text[]) AS n (id, o) "
-        "WHERE command.id = n.id AND command.leased_by = %s AND command.state = 'pending'",
-        [d.command.id for d in done],
-        [d.outcome for d in done],
-        worker,
-    )
+    tx.run_rows(_FINISH, [{"id": d.command.id, "o": d.outcome} for d in done], worker)
     newest = {d.command.key: d for d in done}
-    ordered = [newest[key] for key in sorted(newest)]
-    tx.run(
-        "INSERT INTO binding (connection, key, object_type, record_id, written) "
-        "SELECT %s, k, t, r, w FROM unnest(%s::text[], %s::text[], %s::text[], %s::jsonb[]) AS n (k, t, r, w) "
-        "ON CONFLICT (connection, key) DO UPDATE SET record_id = excluded.record_id, "
-        "written = binding.written || excluded.written",
-        connection,
-        [d.command.key for d in ordered],
-        [str(d.command.object_type) for d in ordered],
-        [d.record for d in ordered],
-        [Jsonb(dict(d.written)) for d in ordered],
-    )
+    rows = [
+        {"k": key, "t": str(d.command.object_type), "r": d.record, "w": d.written} for key, d in sorted(newest.items())
+    ]
+    tx.run_rows(_BIND, rows, connection)
 
 
 def fail(tx: Transaction, worker: UUID, failed: Sequence[Failed]) -> None:

@@ -1,18 +1,23 @@
 """Connections and transactions."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
 
+import orjson
 import psycopg
 from psycopg import sql
+from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from connector.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
+
+set_json_dumps(orjson.dumps)
+set_json_loads(orjson.loads)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -31,13 +36,17 @@ class Transaction:
     def now(self) -> datetime:
         """Return the instant of this transaction in UTC, read from the database once.
 
-        Read it after taking locks, so that decisions are in the order of their times.
+        The ledger's lock renews it, so that decisions are in the order of their times.
         """
         if self._now is None:
             row = self.connection.execute("SELECT hearback_now()").fetchone()
             assert row is not None
             self._now = row[0]
         return self._now
+
+    def renew(self) -> None:
+        """Let the next `now` read the clock again: a lock was waited for."""
+        self._now = None
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run `action` once the transaction is committed; never when it is rolled back."""
@@ -59,6 +68,17 @@ class Transaction:
     def run(self, query: str, *parameters: object) -> int:
         """Execute a statement; return how many rows it touched."""
         return self.connection.execute(query.encode(), parameters or None).rowcount
+
+    def run_rows(self, query: str, rows: Sequence[object], *parameters: object) -> int:
+        """Execute a statement over many rows, handed over as one JSON array in the place of its first mark.
+
+        `jsonb_to_recordset` unpacks them: several times cheaper than an array for each column.
+        """
+        return self.connection.execute(query.encode(), (orjson.dumps(rows).decode(), *parameters)).rowcount
+
+    def all_rows(self, query: str, rows: Sequence[object], *parameters: object) -> list[tuple[Any, ...]]:
+        """Return every row of a query over many rows (see `run_rows`)."""
+        return self.connection.execute(query.encode(), (orjson.dumps(rows).decode(), *parameters)).fetchall()
 
     def copy(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         """Insert many rows at once."""

@@ -31,6 +31,25 @@ kept AS (
 INSERT INTO delivery_body (delivery_id, received_at, sealed) SELECT id, received_at, %s FROM kept
 """
 
+# The sort keeps two workers with the same keys from waiting for one another in a circle.
+_CLAIM_KEYS = """
+WITH n AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (s text, k text, d uuid, v bigint) ORDER BY s, k)
+INSERT INTO dedupe_key (source, key, delivery_id, version, seen_at) SELECT s, k, d, v, %s FROM n
+ON CONFLICT (source, key) DO UPDATE SET delivery_id = excluded.delivery_id, lead_id = NULL,
+    seen_at = excluded.seen_at
+WHERE dedupe_key.key LIKE 'content:%%' AND dedupe_key.seen_at < %s
+"""
+
+_TAKEN_KEYS = """
+SELECT source, key, delivery_id, lead_id, version FROM dedupe_key
+JOIN jsonb_to_recordset(%s::jsonb) AS n (s text, k text, d uuid) ON source = s AND key = k AND delivery_id <> d
+"""
+
+_LINK_KEYS = """
+UPDATE dedupe_key SET lead_id = n.l, version = n.v
+FROM jsonb_to_recordset(%s::jsonb) AS n (s text, k text, l uuid, v bigint) WHERE source = n.s AND key = n.k
+"""
+
 _PUT_MANY = """
 WITH kept AS (
     INSERT INTO delivery (id, kind, source, content_type, size, sha256, verified, state, reason, received_at)
@@ -58,8 +77,8 @@ LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received
 
 _FINISH = """
 UPDATE delivery SET state = 'done', fate = f.fate, reason = f.reason, first_delivery = f.first,
-    is_test = delivery.is_test OR f.test, finished_at = %s
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::boolean[]) AS f (id, fate, reason, first, test)
+    is_test = delivery.is_test OR f.is_test, finished_at = hearback_now()
+FROM jsonb_to_recordset(%s::jsonb) AS f (id uuid, fate text, reason text, first uuid, is_test boolean)
 WHERE delivery.id = f.id
 """
 
@@ -157,15 +176,7 @@ def finish(tx: Transaction, finished: Sequence[Finished]) -> None:
     """Give deliveries their fate."""
     if not finished:
         return
-    tx.run(
-        _FINISH,
-        tx.now(),
-        [f.id for f in finished],
-        [str(f.fate) for f in finished],
-        [f.reason for f in finished],
-        [f.first for f in finished],
-        [f.is_test for f in finished],
-    )
+    tx.run_rows(_FINISH, finished)
 
 
 def quarantine(tx: Transaction, delivery: UUID, reason: str) -> None:
@@ -212,35 +223,13 @@ def dedupe(
     """
     if not source_keys:
         return {}
-    ordered = sorted(source_keys)
-    arrays = [list(column) for column in zip(*ordered, strict=True)]
-    tx.run(
-        "INSERT INTO dedupe_key (source, key, delivery_id, version, seen_at) "
-        "SELECT s, k, d, v, %s FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::bigint[]) AS n (s, k, d, v) "
-        "ON CONFLICT (source, key) DO UPDATE SET delivery_id = excluded.delivery_id, lead_id = NULL, "
-        "seen_at = excluded.seen_at WHERE dedupe_key.key LIKE 'content:%%' AND dedupe_key.seen_at < %s",
-        tx.now(),
-        *arrays,
-        tx.now() - window,
-    )
-    rows = tx.all(
-        "SELECT source, key, delivery_id, lead_id, version FROM dedupe_key "
-        "JOIN unnest(%s::text[], %s::text[]) AS n (s, k) ON source = s AND key = k",
-        arrays[0],
-        arrays[1],
-    )
-    mine = {(source, key): delivery for source, key, delivery, _ in ordered}
-    return {(s, k): (d, lead, v) for s, k, d, lead, v in rows if d != mine[s, k]}
+    ordered = [{"s": s, "k": k, "d": d, "v": v} for s, k, d, v in sorted(source_keys, key=lambda row: row[:2])]
+    tx.run_rows(_CLAIM_KEYS, ordered, tx.now(), tx.now() - window)
+    return {(s, k): (d, lead, v) for s, k, d, lead, v in tx.all_rows(_TAKEN_KEYS, ordered)}
 
 
 def link_keys(tx: Transaction, keys: Sequence[tuple[str, str, UUID, int]]) -> None:
     """Remember which lead each (source, key, lead, version) led to."""
     if not keys:
         return
-    arrays = [list(column) for column in zip(*keys, strict=True)]
-    tx.run(
-        "UPDATE dedupe_key SET lead_id = n.l, version = n.v "
-        "FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::bigint[]) AS n (s, k, l, v) "
-        "WHERE source = n.s AND key = n.k",
-        *arrays,
-    )
+    tx.run_rows(_LINK_KEYS, [{"s": s, "k": k, "l": lead, "v": v} for s, k, lead, v in keys])

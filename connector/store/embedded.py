@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from connector.errors import ConfigurationError
 
@@ -70,6 +71,19 @@ def _wheel() -> Any:
 
 
 def database_url(*, owner: bool = False) -> str:
-    """Return `HEARBACK_DATABASE_URL`, or the URL of the embedded server, started if need be."""
+    """Return `HEARBACK_DATABASE_URL`, or the URL of the embedded server, started if need be.
+
+    Raises:
+        ConfigurationError: the variable holds no address of a PostgreSQL server, or ours does not start.
+    """
     configured = os.environ.get("HEARBACK_DATABASE_URL")
-    return configured or start(data_folder(), owner=owner)
+    if not configured:
+        return start(data_folder(), owner=owner)
+    try:
+        conninfo_to_dict(configured)
+    except psycopg.ProgrammingError:
+        # The cause quotes the address, which holds a password.
+        raise ConfigurationError(
+            "HEARBACK_DATABASE_URL is no PostgreSQL address: write postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+        ) from None
+    return configured

@@ -112,45 +112,44 @@ def insert_submissions(tx: Transaction, rows: Sequence[tuple[UUID, int, UUID, st
     tx.copy("submission", ("delivery_id", "position", "lead_id", "relation"), list(rows))
 
 
-def claim_keys(tx: Transaction, keys: Sequence[tuple[str, str, UUID]]) -> dict[tuple[str, str], UUID]:
-    """Claim (kind, value) person keys for new leads; return whose each key is now.
+# The sort keeps two workers with the same people from waiting for one another in a circle.
+_CLAIM_KEYS = """
+WITH n AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (k text, v text, l uuid) ORDER BY k, v)
+INSERT INTO person_key (kind, value, lead_id) SELECT k, v, l FROM n ON CONFLICT DO NOTHING
+"""
 
-    Keys are inserted in order, so that two workers with the same person wait for one another
-    instead of deadlocking, and the second reads the first one's lead.
+_TAKEN_KEYS = """
+SELECT kind, value, lead_id FROM person_key
+JOIN jsonb_to_recordset(%s::jsonb) AS n (k text, v text, l uuid) ON kind = k AND value = v AND lead_id <> l
+"""
+
+_MOVE_KEYS = """
+UPDATE person_key SET lead_id = n.l
+FROM jsonb_to_recordset(%s::jsonb) AS n (k text, v text, l uuid) WHERE kind = n.k AND value = n.v
+"""
+
+
+def claim_keys(tx: Transaction, keys: Mapping[tuple[str, str], UUID]) -> dict[tuple[str, str], UUID]:
+    """Claim person keys (kind, value) for leads; return those that belong to another lead, with that lead.
+
+    Two workers with the same person wait for one another here, and the second reads the first one's lead.
     """
     if not keys:
         return {}
-    unique = {(kind, value): lead for kind, value, lead in reversed(keys)}
-    ordered = sorted((kind, value, lead) for (kind, value), lead in unique.items())
-    kinds, values, leads = (list(column) for column in zip(*ordered, strict=True))
-    tx.run(
-        "INSERT INTO person_key (kind, value, lead_id) "
-        "SELECT k, v, l FROM unnest(%s::text[], %s::text[], %s::uuid[]) WITH ORDINALITY AS n (k, v, l, i) "
-        "ORDER BY i ON CONFLICT DO NOTHING",
-        kinds,
-        values,
-        leads,
-    )
-    rows = tx.all(
-        "SELECT kind, value, lead_id FROM person_key "
-        "JOIN unnest(%s::text[], %s::text[]) AS n (k, v) ON kind = k AND value = v",
-        kinds,
-        values,
-    )
-    return {(kind, value): lead for kind, value, lead in rows}
+    ordered = [{"k": kind, "v": value, "l": lead} for (kind, value), lead in sorted(keys.items(), key=_by_key)]
+    tx.run_rows(_CLAIM_KEYS, ordered)
+    return {(kind, value): lead for kind, value, lead in tx.all_rows(_TAKEN_KEYS, ordered)}
 
 
-def move_keys(tx: Transaction, moves: Sequence[tuple[str, str, UUID]]) -> None:
+def move_keys(tx: Transaction, moves: Mapping[tuple[str, str], UUID]) -> None:
     """Point person keys to another lead, when a new lead takes over from a closed one."""
     if moves:
-        kinds, values, leads = (list(column) for column in zip(*sorted(moves), strict=True))
-        tx.run(
-            "UPDATE person_key SET lead_id = n.l FROM unnest(%s::text[], %s::text[], %s::uuid[]) AS n (k, v, l) "
-            "WHERE kind = n.k AND value = n.v",
-            kinds,
-            values,
-            leads,
-        )
+        ordered = sorted(moves.items(), key=_by_key)
+        tx.run_rows(_MOVE_KEYS, [{"k": kind, "v": value, "l": lead} for (kind, value), lead in ordered])
+
+
+def _by_key(item: tuple[tuple[str, str], UUID]) -> tuple[str, str]:
+    return item[0]
 
 
 def by_ids(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, LeadRow]:

@@ -12,6 +12,7 @@ def lock(tx: Transaction) -> int:
     """
     row = tx.one("SELECT decisions FROM ledger FOR UPDATE")
     assert row is not None
+    tx.renew()
     return int(row[0])
 
 

@@ -143,7 +143,7 @@ def _acknowledge(door: Door, receipt: UUID, body: bytes) -> Response:
 
 
 def _wants_json() -> bool:
-    return "application/json" in request.headers.get("Accept", "")
+    return "application/json" in request.environ.get("HTTP_ACCEPT", "")
 
 
 def _json(receipt: UUID) -> Response:
@@ -159,5 +159,5 @@ def _thanks() -> str:
 
 
 def _allowed_origin(door: Door) -> str:
-    origin = request.headers.get("Origin", "")
+    origin = request.environ.get("HTTP_ORIGIN", "")
     return origin if origin and safe_return(origin, door.source.return_hosts) else ""

@@ -22,7 +22,10 @@ PATIENCE = 60.0
 @click.command()
 @click.option("--once", is_flag=True, help="Play the story and exit instead of serving on.")
 def demo(once: bool) -> None:
-    """Show the main job: five ways in, routed leads, and a purchase seen through."""
+    """Play the whole story on sample data.
+
+    Five ways in, leads with their owners and the reasons, and a purchase seen through.
+    """
     # The demo has a database of its own, new every time, so that the story is always the same.
     os.environ.pop("HEARBACK_DATABASE_URL", None)
     folder = embedded.data_folder() / "demo"

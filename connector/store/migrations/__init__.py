@@ -1,25 +1,5 @@
 """Alembic migrations; `apply` is what `hearback migrate` runs."""
 
-from pathlib import Path
+from connector.store.migrations.run import apply
 
-import psycopg
-from alembic import command
-from alembic.config import Config
-
-from connector.store.locks import MIGRATE
-
-FOLDER = Path(__file__).parent
-
-
-def apply(url: str) -> str:
-    """Bring the database to the newest schema; safe to run from many machines at once. Return the revision."""
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    # A session lock, held by a connection of its own while Alembic works on another.
-    with psycopg.connect(url, autocommit=True) as guard:
-        guard.execute("SELECT pg_advisory_lock(%s)", (MIGRATE,))
-        config.attributes["url"] = url
-        command.upgrade(config, "head")
-        row = guard.execute("SELECT version_num FROM alembic_version").fetchone()
-    assert row is not None
-    return str(row[0])
+__all__ = ["apply"]
