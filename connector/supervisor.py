@@ -87,7 +87,7 @@ def run(layout: Layout, folder: Path, *, ready: Callable[[], None], stop: thread
         try:
             _keep_alive(children, Database(url, own=own_database), watcher, stopping, ready)
         finally:
-            _end(children)
+            end_all(children)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ def _keep_alive(
     announced = False
     while not stopping.is_set():
         for child in children:
-            _keep(child, environment)
+            keep(child, environment)
         if not announced:
             announced = True
             ready()
@@ -228,7 +228,8 @@ def _keep_alive(
         stopping.wait(TICK)
 
 
-def _keep(child: Child, environment: Mapping[str, str]) -> None:
+def keep(child: Child, environment: Mapping[str, str]) -> None:
+    """Start a child that is not running, later and later if it ends again and again; never block."""
     now = time.monotonic()
     if child.process is not None and child.process.poll() is not None:
         log.warning("child ended", extra={"child": child.name, "code": child.process.returncode})
@@ -246,7 +247,8 @@ def _start(child: Child, environment: Mapping[str, str]) -> subprocess.Popen[byt
         return subprocess.Popen(child.command, env=environment, stdout=log_file, stderr=log_file)  # noqa: S603
 
 
-def _end(children: Sequence[Child]) -> None:
+def end_all(children: Sequence[Child]) -> None:
+    """Ask every child to end, and kill those that do not in time."""
     for child in children:
         if child.process is not None:
             child.process.terminate()

@@ -33,7 +33,7 @@ HEARBACK_LOG           text or json
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
-@click.version_option(package_name="hearback-connector")
+@click.version_option(package_name="hearback-connector", prog_name="hearback")
 def main() -> None:
     """Route answers to mailings and web forms to the right rep, and see the follow-up through."""
 

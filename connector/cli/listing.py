@@ -29,8 +29,12 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@click.option("--state", type=click.Choice(["stored", "waiting", "quarantined", "done"]))
-@click.option("--fate", type=click.Choice(["leads", "updated", "duplicate", "applied", "rejected", "erased"]))
+@click.option("--state", type=click.Choice(["stored", "waiting", "quarantined", "done"]), help="Only in this state.")
+@click.option(
+    "--fate",
+    type=click.Choice(["leads", "updated", "duplicate", "applied", "rejected", "erased"]),
+    help="Only with this fate.",
+)
 @click.option("--source", help="A source's key; crm:CONNECTION for what a CRM sent.")
 @limit_option
 @as_json
@@ -77,7 +81,13 @@ def commands() -> None:
 
 
 @commands.command("list")
-@click.option("--state", "states", multiple=True, type=click.Choice(["pending", "done", "dead", "parked"]))
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(["pending", "done", "dead", "parked"]),
+    help="Only in this state; may be given more than once.",
+)
 @limit_option
 @as_json
 def list_commands(states: Sequence[str], limit: int, as_json: bool) -> None:
@@ -120,8 +130,8 @@ def leads() -> None:
 
 
 @leads.command("list")
-@click.option("--status", type=click.Choice(["held", "assigned", "closed"]))
-@click.option("--owner", help="A person's key.")
+@click.option("--status", type=click.Choice(["held", "assigned", "closed"]), help="Only with this status.")
+@click.option("--owner", help="Only of this person, by key.")
 @limit_option
 @as_json
 def list_leads(status: str | None, owner: str | None, limit: int, as_json: bool) -> None:

@@ -16,16 +16,16 @@ from connector.store import embedded, migrations
 SWITCH_SECONDS = 0.0005
 
 
+host_option = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+port_option = click.option("--port", default=8650, show_default=True, help="The port to listen on.")
+at_least_one = click.IntRange(min=1)
+
+
 @click.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
     url = embedded.database_url(owner=True)
     click.echo(f"The database is at revision {migrations.apply(url)}.")
-
-
-host_option = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-port_option = click.option("--port", default=8650, show_default=True, help="The port to listen on.")
-at_least_one = click.IntRange(min=1)
 
 
 @click.command()

@@ -37,14 +37,23 @@ def drain(tx: Transaction, active: Active, book: Book) -> int:
     waiting = leads.held_pools(tx)
     if not waiting:
         return 0
-    roomy = [pool for pool in waiting if pool_has_room(pool, active.rules.rule_set, book)]
+    roomy = [pool for pool in waiting if _worth_a_try(active, book, pool)]
     rows = leads.held(tx, roomy, tx.now(), LIMIT)
     return sum(_try(tx, active, book, row) for row in rows)
+
+
+def _worth_a_try(active: Active, book: Book, pool: str) -> bool:
+    """Tell whether a pool has room, or is none any more: then the rules in force decide anew."""
+    rule_set = active.rules.rule_set
+    gone = pool not in rule_set.pools and not pool.startswith("rep:")
+    return gone or pool_has_room(pool, rule_set, book)
 
 
 def _try(tx: Transaction, active: Active, book: Book, row: LeadRow) -> bool:
     """Decide a waiting lead again; write something only if it finds an owner now."""
     waited_out = row.held_until is not None and row.held_until <= tx.now()
+    if not waited_out and not _worth_a_try(active, book, str(row.pool)):
+        return False
     lead = route.lead_from(row.data)
     case = Case(
         lead=str(row.id),

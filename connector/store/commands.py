@@ -105,6 +105,13 @@ FROM jsonb_to_recordset(%s::jsonb) AS n (id uuid, o text)
 WHERE command.id = n.id AND command.leased_by = %s AND command.state = 'pending'
 """
 
+_FAIL = """
+UPDATE command SET state = n.s, due_at = coalesce(n.d, due_at), unknown = n.u, attempts = n.a, error = n.e,
+    leased_until = NULL
+FROM jsonb_to_recordset(%s::jsonb) AS n (id uuid, s text, d timestamptz, u boolean, a integer, e text)
+WHERE command.id = n.id AND command.leased_by = %s AND command.state = 'pending'
+"""
+
 _BIND = """
 WITH n AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (k text, t text, r text, w jsonb) ORDER BY k)
 INSERT INTO binding (connection, key, object_type, record_id, written) SELECT %s, k, t, r, w FROM n
@@ -188,18 +195,19 @@ def finish(tx: Transaction, connection: str, worker: UUID, done: Sequence[Done])
 
 def fail(tx: Transaction, worker: UUID, failed: Sequence[Failed]) -> None:
     """Schedule another attempt, or make a dead letter."""
-    for f in failed:
-        tx.run(
-            "UPDATE command SET state = %s, due_at = coalesce(%s, due_at), unknown = %s, attempts = %s, error = %s, "
-            "leased_until = NULL WHERE id = %s AND leased_by = %s AND state = 'pending'",
-            "pending" if f.due else "dead",
-            f.due,
-            f.unknown,
-            f.attempts,
-            f.error,
-            f.command.id,
-            worker,
-        )
+    rows = [
+        {
+            "id": f.command.id,
+            "s": "pending" if f.due else "dead",
+            "d": f.due,
+            "u": f.unknown,
+            "a": f.attempts,
+            "e": f.error,
+        }
+        for f in failed
+    ]
+    if rows:
+        tx.run_rows(_FAIL, rows, worker)
 
 
 def retry(tx: Transaction, command: UUID) -> bool:

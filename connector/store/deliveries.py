@@ -34,10 +34,10 @@ INSERT INTO delivery_body (delivery_id, received_at, sealed) SELECT id, received
 # The sort keeps two workers with the same keys from waiting for one another in a circle.
 _CLAIM_KEYS = """
 WITH n AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (s text, k text, d uuid, v bigint) ORDER BY s, k)
-INSERT INTO dedupe_key (source, key, delivery_id, version, seen_at) SELECT s, k, d, v, %s FROM n
+INSERT INTO dedupe_key (source, key, delivery_id, version, seen_at) SELECT s, k, d, v, hearback_now() FROM n
 ON CONFLICT (source, key) DO UPDATE SET delivery_id = excluded.delivery_id, lead_id = NULL,
     seen_at = excluded.seen_at
-WHERE dedupe_key.key LIKE 'content:%%' AND dedupe_key.seen_at < %s
+WHERE dedupe_key.key LIKE 'content:%%' AND dedupe_key.seen_at < excluded.seen_at - %s
 """
 
 _TAKEN_KEYS = """
@@ -203,11 +203,12 @@ def count_failure(tx: Transaction, delivery: UUID, limit: int, reason: str) -> N
 def replay(tx: Transaction, delivery: UUID) -> bool:
     """Send a quarantined or rejected delivery through again; return False when it is neither.
 
-    Deliveries that became leads stay as they are: running them twice would only find duplicates.
+    Whoever replays a quarantined one has judged it: its suspicions do not count any more. Deliveries that
+    became leads stay as they are: running them twice would only find duplicates.
     """
     changed = tx.run(
         "UPDATE delivery SET state = 'stored', fate = NULL, reason = 'replayed: ' || reason, attempts = 0, "
-        "finished_at = NULL, verified = CASE WHEN verified LIKE 'no:%%' THEN 'released' ELSE verified END "
+        "finished_at = NULL, verified = CASE WHEN state = 'quarantined' THEN 'released' ELSE verified END "
         "WHERE id = %s AND (state = 'quarantined' OR fate = 'rejected')",
         delivery,
     )
@@ -224,7 +225,7 @@ def dedupe(
     if not source_keys:
         return {}
     ordered = [{"s": s, "k": k, "d": d, "v": v} for s, k, d, v in sorted(source_keys, key=lambda row: row[:2])]
-    tx.run_rows(_CLAIM_KEYS, ordered, tx.now(), tx.now() - window)
+    tx.run_rows(_CLAIM_KEYS, ordered, window)
     return {(s, k): (d, lead, v) for s, k, d, lead, v in tx.all_rows(_TAKEN_KEYS, ordered)}
 
 

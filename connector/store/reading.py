@@ -103,4 +103,6 @@ def unfinished(tx: Transaction) -> dict[str, int]:
 
 
 def _delivery(row: tuple[Any, ...]) -> DeliveryRow:
-    return DeliveryRow(*row[:5], bytes(row[5]), *row[6:14], tuple(row[14]))
+    values = list(row)
+    values[5], values[14] = bytes(values[5]), tuple(values[14])
+    return DeliveryRow(*values)

@@ -44,7 +44,8 @@ def drop_old_keys(tx: Transaction) -> None:
     """Forget idempotency and dedupe keys no sender can still be repeating."""
     tx.run("DELETE FROM idempotency_key WHERE created_at < now() - make_interval(days => %s)", KEY_DAYS)
     tx.run(
-        "DELETE FROM dedupe_key WHERE seen_at < now() - make_interval(days => %s) AND key LIKE 'content:%%'", KEY_DAYS
+        "DELETE FROM dedupe_key WHERE seen_at < hearback_now() - make_interval(days => %s) AND key LIKE 'content:%%'",
+        KEY_DAYS,
     )
 
 

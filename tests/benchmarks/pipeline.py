@@ -99,11 +99,11 @@ def fill(rig: Rig, million: int) -> None:
 FILL = (
     "CREATE TEMP TABLE pick AS SELECT row_number() OVER () AS i, l.id FROM lead l ORDER BY id LIMIT 1000",
     (
-        "INSERT INTO lead (id, created_at, source, correlation, data, domain, salt, is_test, status, owner, connection, "
-        "pool, reason, assign_seq, assigned_at, closed_at) "
+        "INSERT INTO lead (id, created_at, source, correlation, data, domain, salt, is_test, status, owner, "
+        "connection, pool, reason, assign_seq, assigned_at, closed_at) "
         "SELECT md5(%(salt)s || 'lead' || g)::uuid, l.created_at - interval '90 days', l.source, md5('d' || g)::uuid, "
-        "l.data || jsonb_build_object('email', 'old' || g || '@alt' || g || '.example'), 'alt' || g || '.example', l.salt, "
-        "false, 'closed', l.owner, l.connection, l.pool, l.reason, 1, l.assigned_at, l.assigned_at "
+        "l.data || jsonb_build_object('email', 'old' || g || '@alt' || g || '.example'), 'alt' || g || '.example', "
+        "l.salt, false, 'closed', l.owner, l.connection, l.pool, l.reason, 1, l.assigned_at, l.assigned_at "
         "FROM generate_series(1, %(n)s) g JOIN pick p ON p.i = g %% 1000 + 1 JOIN lead l ON l.id = p.id"
     ),
     (

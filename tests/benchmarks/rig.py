@@ -58,6 +58,7 @@ class Rig:
             "HEARBACK_DATABASE_URL": self.url,
             "HEARBACK_DATA": str(self.folder),
             "HEARBACK_LOG": "text",
+            "HEARBACK_PARENT": str(os.getpid()),
         }
 
     def services(self) -> Services:

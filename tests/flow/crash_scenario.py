@@ -165,7 +165,7 @@ class Crm:
         self._url = url
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.headers |= {"Authorization": f"Bearer {TOKEN}", "X-Acting-User": "somebody"}
+        self._session.headers.update({"Authorization": f"Bearer {TOKEN}", "X-Acting-User": "somebody"})
 
     def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         answer = self._session.request(method, self._url + path, json=body, timeout=10)
@@ -280,9 +280,7 @@ class Story:
         events = [change for change in self._crm.changes(before) if change["record"]["id"] == lead]
         body = json.dumps({"events": events}).encode()
         _until_answered(
-            lambda: accept(
-                self._services, a_delivery(f"crm:{CONNECTION}", body, "application/json"), verified="yes"
-            )
+            lambda: accept(self._services, a_delivery(f"crm:{CONNECTION}", body, "application/json"), verified="yes")
         )
 
     def a_rep_moves_a_lead(self) -> None:
@@ -330,9 +328,7 @@ class Story:
 
     def _form(self, **fields: str) -> None:
         body = urlencode(fields).encode()
-        _until_answered(
-            lambda: accept(self._services, a_delivery("site", body, "application/x-www-form-urlencoded"))
-        )
+        _until_answered(lambda: accept(self._services, a_delivery("site", body, "application/x-www-form-urlencoded")))
 
     def _api(self, key: str, **fields: object) -> None:
         delivery = a_delivery("api", json.dumps(fields).encode(), "application/json")

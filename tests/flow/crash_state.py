@@ -128,7 +128,9 @@ class _State:
         for row in tables["lead"]:
             self._names[str(row["id"])] = f"<lead {row['data'].get('email') or row['data'].get('last_name')}>"
         for row in tables["delivery"]:
-            self._names[str(row["id"])] = f"<delivery {row['source']} {row['sha256'][:8]}>"
+            # What a CRM sends tells ids and times, which are its own in every run.
+            body = row["sha256"][:8] if row["kind"] == "lead" else ""
+            self._names[str(row["id"])] = f"<delivery {row['source']} {body}>"
         for row in tables["step_instance"]:
             self._names[str(row["id"])] = f"<step {row['step_key']}>"
         for row in tables["plan_instance"]:

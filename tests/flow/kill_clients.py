@@ -26,6 +26,8 @@ PURPOSE = {"purpose": "contact", "given": True, "text": "You may ask me how it w
 TWICE = "twice."
 SHARED_COMPANIES = 25
 PATIENCE = 240.0
+#: As many posts start at the same moment.
+BURST = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,12 @@ class Clients:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> None:
-        """Post at a steady rate; an outage makes a queue that is then worked off as fast as it goes."""
+        """Post in bursts at a steady rate; an outage makes a queue that is then worked off as fast as it goes."""
         started = time.monotonic()
         with ThreadPoolExecutor(self.threads, thread_name_prefix="client") as pool:
             for place, submission in enumerate(self.todo):
-                time.sleep(max(0.0, started + place / self.rate - time.monotonic()))
+                due = started + place // BURST * BURST / self.rate
+                time.sleep(max(0.0, due - time.monotonic()))
                 pool.submit(self._until_acknowledged, submission)
         assert len(self.receipts) == len(self.todo), f"{len(self.todo) - len(self.receipts)} never acknowledged"
 

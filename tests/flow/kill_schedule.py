@@ -10,12 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
-from kill_stage import Stage
+from kill_stage import Stage, answers
 
 #: How often each target is hit, out of thirteen.
 MIX = {"web parent": 3, "web child": 3, "worker": 4, "supervisor": 1, "process group": 2}
-#: The longest wait for a target that is being started again, or for work to be in flight.
+#: The longest wait for a target that is being started again.
 PATIENCE = 30.0
+#: How long a kill waits for a moment with work that its target holds; after that any work will do.
+PICKY = 3.0
+#: A process that is younger has hardly begun.
+GROWN = 1.5
 
 _IN_FLIGHT = """
 SELECT (SELECT count(*) FROM delivery WHERE state = 'stored'),
@@ -35,6 +39,12 @@ class InFlight:
 
     def __bool__(self) -> bool:
         return bool(self.requests or self.deliveries or self.commands)
+
+    def held_by(self, kind: str) -> bool:
+        """Tell whether the target of a kill has something to lose."""
+        if kind.startswith("web"):
+            return self.requests > 1
+        return bool(self.leased or self.deliveries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +71,12 @@ class Killer:
     @property
     def plan(self) -> list[str]:
         """Return the targets in their seeded order; every kind is among them as soon as there is room."""
-        kinds = [kind for kind, times in MIX.items() for _ in range(times)]
-        rounds = [*MIX, *(kinds * (self.count // len(kinds) + 1))][: self.count]
-        random.Random(self.seed).shuffle(rounds)
-        return rounds
+        draw = random.Random(self.seed)
+        more = [kind for kind, times in MIX.items() for _ in range(times)] * self.count
+        draw.shuffle(more)
+        plan = [*MIX, *more][: self.count]
+        draw.shuffle(plan)
+        return plan
 
     def run(self) -> None:
         draw = random.Random(f"pauses {self.seed}")
@@ -72,18 +84,18 @@ class Killer:
         for kind in self.plan:
             time.sleep(draw.uniform(*self.pause))
             victims = self._victims(kind, draw)
-            in_flight = self._wait_for_work()
+            in_flight = self._wait_for_work(kind)
             self._kill(kind, victims)
             self.kills.append(Kill(time.monotonic() - started, kind, len(victims), in_flight))
 
     def _victims(self, kind: str, draw: random.Random) -> list[psutil.Process]:
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
+        while True:
             found = self._candidates(kind)
-            if found:
+            if found and (not kind.startswith("web") or answers(f"{self.stage.url}/healthz")):
                 return found if kind == "process group" else [draw.choice(found)]
+            assert time.monotonic() < deadline, f"no {kind} to kill within {PATIENCE:.0f} s: {self.stage.tail()}"
             time.sleep(0.05)
-        raise AssertionError(f"no {kind} to kill within {PATIENCE:.0f} s: {self.stage.tail()}")
 
     def _candidates(self, kind: str) -> Sequence[psutil.Process]:
         process = self.stage.process
@@ -94,40 +106,33 @@ class Killer:
             case "web child":
                 return self.stage.web_children()
             case "worker":
-                return self.stage.workers()
+                return [worker for worker in self.stage.workers() if time.time() - worker.create_time() > GROWN]
             case _:
-                with suppress(psutil.NoSuchProcess):
-                    supervisor = psutil.Process(process.pid)
-                    children = supervisor.children(recursive=True)
-                    # One that has not yet started anything would prove nothing.
-                    return [supervisor, *(children if kind == "process group" else [])] if children else []
-                return []
+                supervisor = psutil.Process(process.pid)
+                children = supervisor.children(recursive=True) if kind == "process group" else []
+                # One that has not yet started its parts would prove nothing.
+                return [supervisor, *children] if self.stage.workers() else []
 
-    def _wait_for_work(self) -> InFlight:
-        deadline = time.monotonic() + PATIENCE
+    def _wait_for_work(self, kind: str) -> InFlight:
+        started = time.monotonic()
         with self.stage.watch() as connection:
             while True:
                 row = connection.execute(_IN_FLIGHT).fetchone()
                 assert row is not None
                 in_flight = InFlight(self.unanswered(), *row)
-                if in_flight or time.monotonic() > deadline:
+                waited = time.monotonic() - started
+                if in_flight.held_by(kind) or (in_flight and waited > PICKY) or waited > PATIENCE:
                     return in_flight
-                time.sleep(0.01)
+                time.sleep(0.005)
 
     def _kill(self, kind: str, victims: Sequence[psutil.Process]) -> None:
-        if kind in ("process group", "supervisor"):
-            process = self.stage.process
-            assert process is not None
-            if kind == "process group":
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                process.kill()
-            process.wait(10)
-            self.stage.start()
-            return
-        for victim in victims:
+        if kind == "process group":
+            os.killpg(victims[0].pid, signal.SIGKILL)
+        else:
             with suppress(psutil.NoSuchProcess):
-                victim.kill()
+                victims[0].kill()
+        if kind in ("process group", "supervisor"):
+            self.stage.restart()
 
     def by_kind(self) -> Counter[str]:
         return Counter(kill.kind for kill in self.kills)

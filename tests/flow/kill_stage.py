@@ -119,6 +119,12 @@ class Stage:
             )
         self.starts += 1
 
+    def restart(self) -> None:
+        """Start it again after it was killed, as the machine's own service manager would."""
+        assert self.process is not None
+        self.process.wait(10)
+        self.start()
+
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()

@@ -255,7 +255,7 @@ def test_many_posts_under_one_key_at_once_store_one_lead(web: Web) -> None:
     assert {receipt for code, receipt in answers if code == 202} == {str(web.rows()[0]["id"])}
 
 
-@pytest.mark.parametrize("key", ["", '""', "x" * 256, "schlüssel", "a\tb"])
+@pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\tb"])
 def test_a_key_that_cannot_be_used_is_refused(web: Web, key: str) -> None:
     answer = web.client.post(LEADS, json=A_LEAD, headers={**KEY, "Idempotency-Key": key})
 

@@ -115,10 +115,10 @@ def _summary(check: Checks, clients: Clients, people: People, killer: Killer, ru
     return "\n".join(
         [
             *lines,
-            f"kills by kind {dict(killer.by_kind())}, with work in flight {killer.with_work}; "
-            f"`serve` started {running.starts} times",
+            f"kills by kind {dict(killer.by_kind())}, with work in flight {killer.with_work}",
+            f"`serve` was started {running.starts} times",
             f"posts repeated {dict(clients.repeats)}; in the CRM {dict(people.done)}",
-            f"CRM batch calls {calls}, faults injected {faults}; "
+            f"calls of the CRM with writes {calls}, faults injected {faults}",
             f"commands with an attempt of unknown outcome {doubtful}",
         ]
     )

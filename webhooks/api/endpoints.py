@@ -12,7 +12,7 @@ from connector.flows import reading
 from connector.flows.accept import Acceptance, accept, accept_once
 from connector.sources.api import InvalidLead, read_lead
 from webhooks.api import views
-from webhooks.api.openapi import document
+from webhooks.api.openapi import IDEMPOTENCY_KEY, document
 from webhooks.api.waiting import preferred_wait, wait_for_lead
 from webhooks.bodies import JSON_CAP, read_body
 from webhooks.deliveries import delivery_of
@@ -23,7 +23,7 @@ from webhooks.problems import KINDS, Problem
 routes = Blueprint("api", __name__)
 
 _BEARER = "bearer "
-_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_KEY = re.compile(IDEMPOTENCY_KEY)
 
 
 @routes.post("/api/v1/leads")
@@ -117,10 +117,10 @@ def _idempotency_key() -> str | None:
     given = request.headers.get("Idempotency-Key")
     if given is None:
         return None
-    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
-    if not _KEY.fullmatch(key):
+    if not _KEY.fullmatch(given):
         raise Problem("invalid-idempotency-key")
-    return key
+    quoted = len(given) > 2 and given[0] == given[-1] == '"'  # noqa: PLR2004 (two quotes around something)
+    return given[1:-1] if quoted else given
 
 
 def _validate(body: bytes) -> None:

@@ -12,8 +12,10 @@ Json = dict[str, Any]
 _UUID: Json = {"type": "string", "format": "uuid"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _MOST_TEXT = 10_240
+#: Visible ASCII, with blanks inside; HTTP itself strips those around it.
+IDEMPOTENCY_KEY = "[!-~](?:[ -~]{0,253}[!-~])?"
 # At least one character that is neither a blank nor stripped as invisible.
-_VISIBLE = r"[^\s\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
+_VISIBLE = r"[^\s\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
 
 
 def document() -> Json:
@@ -48,8 +50,12 @@ def _post_lead() -> Json:
         "operationId": "postLead",
         "summary": "Take one lead",
         "parameters": [
-            _header("Idempotency-Key", "Makes repeating safe: the same key and body give the same receipt."),
-            _header("Prefer", "`wait=SECONDS` (1 to 30) holds the answer until the lead has an owner."),
+            _header(
+                "Idempotency-Key",
+                "Makes repeating safe: the same key and body give the same receipt. Bare or in double quotes.",
+                {"maxLength": 255, "pattern": f"^{IDEMPOTENCY_KEY}$"},
+            ),
+            _header("Prefer", "`wait=SECONDS` (1 to 30) holds the answer until the lead has an owner.", {}),
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("NewLead")}}},
         "responses": {
@@ -60,9 +66,9 @@ def _post_lead() -> Json:
     }
 
 
-def _header(name: str, description: str) -> Json:
-    text = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
-    return {"name": name, "in": "header", "required": False, "description": description, "schema": text}
+def _header(name: str, description: str, shape: Json) -> Json:
+    schema = {"type": "string", **shape}
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
 def _get(schema: str, operation: str, parameter: str, summary: str) -> Json:

@@ -183,7 +183,7 @@ def _cards(services: Services, stage: Stage) -> list[Post]:
 
 CARDS = """\
 Lfd. Nr.;Aktionscode;Eingang;Vorname;Nachname;Firma;Straße;PLZ;Ort;Telefon;E-Mail;Interesse;Bemerkung;Einwilligung
-1;NH26-AK;12.11.2026;Heinz;Albers;Tischlerei Albers;Hafenstraße 3;26122;Oldenburg;0441 5550101;;cordless;Bitte anrufen;ja
+1;NH26-AK;12.11.2026;Heinz;Albers;Holz Albers;Hafenstraße 3;26122;Oldenburg;0441 5550101;;cordless;Bitte anrufen;ja
 2;NH26-AK;12.11.2026;Uta;Lorenz;Lorenz Metallbau;Ring 9;90402;Nürnberg;;u.lorenz@lorenz-metall.example;cordless;;ja
 3;NH26-AK;13.11.2026;;;;;;;;;cordless;;
 4;;13.11.2026;Otto;Maas;;;28195;Bremen;0421 5550102;;;;

@@ -20,7 +20,7 @@ SIGNATURE_HEADER = "X-Sandbox-Signature"
 _BATCH = 100
 _TIMEOUT = (3.0, 10.0)
 #: Seconds between attempts; the last one repeats until the receiver is back.
-_BACK_OFF = (1.0, 5.0, 30.0)
+_BACK_OFF = (1.0, 2.0, 5.0)
 _IDLE_SECONDS = 5.0
 
 
