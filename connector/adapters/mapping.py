@@ -79,7 +79,9 @@ class ObjectMapping:
 
     def record(self, ref: RecordRef, vendor: Mapping[str, Any], updated_at: str | None) -> Record:
         """Return a record as the CRM showed it."""
-        return Record(ref, self.to_canonical(vendor), instant(updated_at) if updated_at else None)
+        key = vendor.get(self.key_field) if self.key_field else None
+        at = instant(updated_at) if updated_at else None
+        return Record(ref, self.to_canonical(vendor), at, key if isinstance(key, str) else "")
 
 
 def instant(text: str) -> datetime:

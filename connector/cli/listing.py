@@ -206,9 +206,16 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     table = Table(*rows[0])
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    # A pipe has no width of its own: do not cut what a script reads.
-    console = Console()
-    (console if console.is_terminal else Console(width=200)).print(table)
+    console(width=200).print(table)
+
+
+def console(*, width: int) -> Console:
+    """Return a console that shows what people wrote as it is.
+
+    `width` is for a pipe, which has none of its own: what a script reads is not cut.
+    """
+    terminal = Console(markup=False, emoji=False)
+    return terminal if terminal.is_terminal else Console(markup=False, emoji=False, width=width)
 
 
 def show_one(row: Mapping[str, Any], *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from connector.adapters.base import Capability
 from connector.errors import ConfigurationError, ConnectorError
-from connector.flows import followups, read
+from connector.flows import followups, read, write
 from connector.flows.batches import work_off
 from connector.flows.deliver import fingerprint
 from connector.model.crm import CrmEvent, EventType, ObjectType, Record
@@ -85,12 +85,30 @@ def apply(services: Services, tx: Transaction, connection: str, changes: Sequenc
 
     Applying an event twice, or after a later one, changes nothing.
     """
-    refs = sorted({(str(event.ref.object_type), event.ref.id) for event in changes})
-    news = News(connection, changes, sync.bound(tx, connection, refs))
+    news = News(connection, changes, _bindings(tx, connection, changes))
     if any(_changes_capacity(news, event) for event in changes):
         # The lock order wants the ledger before any lead.
         ledger.lock(tx)
     return sum(_apply_one(services, tx, news, event) for event in changes)
+
+
+def _bindings(tx: Transaction, connection: str, changes: Sequence[CrmEvent]) -> dict[tuple[str, str], Bound]:
+    """Return which of the records are ours.
+
+    A lead may be heard of before the answer to the command that made it is recorded: its key tells.
+    """
+    found = sync.bound(tx, connection, sorted({_name(event) for event in changes}))
+    made = {
+        _name(event): lead
+        for event in changes
+        if event.record and _name(event) not in found and (lead := write.lead_of(event.record.key))
+    }
+    ours = sync.unbound_leads(tx, connection, sorted(set(made.values())))
+    return found | {name: Bound(write.lead_key(lead), {}) for name, lead in made.items() if lead in ours}
+
+
+def _name(event: CrmEvent) -> tuple[str, str]:
+    return str(event.ref.object_type), event.ref.id
 
 
 def _changes_capacity(news: News, event: CrmEvent) -> bool:
@@ -99,7 +117,7 @@ def _changes_capacity(news: News, event: CrmEvent) -> bool:
 
 
 def _binding(news: News, event: CrmEvent) -> Bound | None:
-    return news.bound.get((str(event.ref.object_type), event.ref.id))
+    return news.bound.get(_name(event))
 
 
 def _apply_one(services: Services, tx: Transaction, news: News, event: CrmEvent) -> bool:

@@ -19,6 +19,7 @@ _TASK_TITLES: Mapping[str, Mapping[str, str]] = {
 }
 _NAMELESS = {"en": "the sender", "de": "die Absenderin oder den Absender", "pl": "nadawcy"}
 
+_LEAD = "lead:"
 _LEAD_FIELDS = (
     "first_name",
     "last_name",
@@ -54,7 +55,17 @@ class Handover:
 
 def lead_key(lead: UUID) -> str:
     """Return our key of a lead in every CRM."""
-    return f"lead:{lead}"
+    return f"{_LEAD}{lead}"
+
+
+def lead_of(key: str) -> UUID | None:
+    """Return the lead a key names, None for any other key; anybody in a CRM may write to its field."""
+    if not key.startswith(_LEAD):
+        return None
+    try:
+        return UUID(key.removeprefix(_LEAD))
+    except ValueError:
+        return None
 
 
 def lead_fields(lead: Lead) -> dict[str, Value]:

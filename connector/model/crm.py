@@ -31,11 +31,12 @@ class RecordRef:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as the CRM holds it, in canonical fields."""
+    """A record as the CRM holds it, in canonical fields. `key` is ours, where the record carries one."""
 
     ref: RecordRef
     fields: Mapping[str, Value]
     updated_at: datetime | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
@@ -18,6 +19,8 @@ FieldFault = tuple[str, str]
 _NEEDS_ONE_OF = ("email", "phone", "last_name", "full_name", "company")
 _TEXTS = tuple(name for name in FIELDS if name != "employees")
 _MOST_EMPLOYEES = 2**31 - 1
+# Beyond this a number with a point or an exponent is no id anybody wrote.
+_MOST_WHOLE = 2**63
 
 _TEXT_MESSAGES: dict[str, Any] = {"invalid": "must be text", "null": "must be text", "required": "is missing"}
 _FLAG_MESSAGES: dict[str, Any] = {"required": "is missing", "null": "must be true or false"}
@@ -52,8 +55,16 @@ class _Flag(fields.Field[bool]):
         return value
 
 
+def _whole(value: Any) -> Any:
+    """Write 25.0 as 25, for JSON does not tell them apart."""
+    if isinstance(value, Decimal) and abs(value) < _MOST_WHOLE and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
 class _Id(fields.Field[str]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        value = _whole(value)
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise ValidationError("must be text or a whole number")
         try:
@@ -64,6 +75,7 @@ class _Id(fields.Field[str]):
 
 class _Count(fields.Field[int]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        value = _whole(value)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST_EMPLOYEES:
             raise ValidationError(f"must be a whole number from 0 to {_MOST_EMPLOYEES}")
         return value

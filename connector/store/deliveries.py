@@ -207,6 +207,7 @@ def replay(tx: Transaction, delivery: UUID) -> bool:
     became leads stay as they are: running them twice would only find duplicates.
     """
     changed = tx.run(
+        # A person looked: what made it suspicious no longer counts.
         "UPDATE delivery SET state = 'stored', fate = NULL, reason = 'replayed: ' || reason, attempts = 0, "
         "finished_at = NULL, verified = CASE WHEN state = 'quarantined' THEN 'released' ELSE verified END "
         "WHERE id = %s AND (state = 'quarantined' OR fate = 'rejected')",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from connector.store.database import Transaction
 
@@ -27,6 +28,19 @@ def bound(tx: Transaction, connection: str, refs: Sequence[tuple[str, str]]) -> 
         connection,
     )
     return {(row[0], row[1]): Bound(row[2], row[3]) for row in rows}
+
+
+def unbound_leads(tx: Transaction, connection: str, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of our leads that no record of the connection is bound to yet."""
+    if not ids:
+        return set()
+    rows = tx.all(
+        "SELECT id FROM lead WHERE id = ANY(%s) AND NOT EXISTS "
+        "(SELECT FROM binding WHERE connection = %s AND key = 'lead:' || lead.id)",
+        list(ids),
+        connection,
+    )
+    return {row[0] for row in rows}
 
 
 def cursor(tx: Transaction, connection: str) -> str:

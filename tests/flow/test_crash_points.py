@@ -20,7 +20,6 @@ import crash_driver
 import crash_scenario
 import psycopg
 import pytest
-from conftest import at
 from crash_state import State, difference, effects_of, state_of
 from psycopg import sql
 
@@ -29,6 +28,11 @@ from connector.adapters.sandbox.process import SandboxProcess
 from connector.store import Store
 
 LANES = 2
+
+
+def at(server: str, database: str) -> str:
+    """Return the URL of another database on the server."""
+    return server.replace("/postgres?", f"/{database}?", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +225,9 @@ def test_without_looking_before_sending_again_the_same_check_fails(stage: Stage)
     point = next(p for p in stage.points if p.what.startswith("POST /api/batch/tasks") and p.kind == "lost")
 
     with stage.lanes[0].fresh() as run:
-        wrong = _played(run, point, mutant=True) or difference(stage.reference, run.state)
+        wrong = _played(run, point, mutant=True)
 
-    assert any("sandbox.record has" in line for line in wrong)
+    assert any("'created': 2" in line for line in wrong)
 
 
 #: Transactions the story need not come past, and why.

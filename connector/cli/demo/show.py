@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from connector.cli.demo.doors import Post
 from connector.cli.demo.stage import Stage
-from connector.cli.listing import display_name
+from connector.cli.listing import console, display_name
 from connector.flows import reading
 from connector.services import Services
 from connector.store.reading import DeliveryRow
@@ -32,8 +31,7 @@ def submissions(services: Services, posts: Sequence[Post]) -> str:
     refused = [post for post in posts if post.answer.startswith("refused")]
     for post in refused:
         table.add_row("cards", post.label, "refused", "", post.answer)
-    console = Console()
-    (console if console.is_terminal else Console(width=150)).print(table)
+    console(width=150).print(table)
     counts["refused"] += len(refused)
     return _missing(counts, len(rows) + len(refused))
 
