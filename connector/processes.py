@@ -7,6 +7,9 @@ import sys
 import threading
 import time
 
+#: Names the process a child is to end with.
+PARENT = "HEARBACK_PARENT"
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _POLL_SECONDS = 1.0
 
@@ -31,3 +34,9 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_POLL_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def web_command(*, host: str, port: int, processes: int, threads: int) -> list[str]:
+    """Return the command of the HTTP half; by name, for the library does not import the edge."""
+    options = {"--host": host, "--port": port, "--processes": processes, "--threads": threads}
+    return [sys.executable, "-m", "webhooks", *(str(part) for pair in options.items() for part in pair)]

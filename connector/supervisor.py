@@ -18,6 +18,7 @@ import requests
 
 from connector import publishing, sandboxing
 from connector.errors import ConfigurationError, StoreUnavailable
+from connector.processes import PARENT, web_command
 from connector.settings import build
 from connector.settings.values import Connection, Settings
 from connector.store import Store, configuration, embedded, migrations
@@ -57,12 +58,6 @@ class Child:
     started: float = 0.0
     wait: float = FIRST_WAIT
     due: float = field(default=0.0)
-
-
-def web_command(*, host: str, port: int, processes: int, threads: int) -> list[str]:
-    """Return the command of the HTTP half; by name, for the library does not import the edge."""
-    options = {"--host": host, "--port": port, "--processes": processes, "--threads": threads}
-    return [sys.executable, "-m", "webhooks", *(str(part) for pair in options.items() for part in pair)]
 
 
 def run(layout: Layout, folder: Path, *, ready: Callable[[], None], stop: threading.Event | None = None) -> None:
@@ -214,7 +209,7 @@ def _keep_alive(
     stopping: threading.Event,
     ready: Callable[[], None],
 ) -> None:
-    environment = {**os.environ, "HEARBACK_DATABASE_URL": database.url, "HEARBACK_PARENT": str(os.getpid())}
+    environment = {**os.environ, "HEARBACK_DATABASE_URL": database.url, PARENT: str(os.getpid())}
     announced = False
     while not stopping.is_set():
         for child in children:

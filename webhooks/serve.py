@@ -4,13 +4,13 @@ import os
 import sys
 import tempfile
 
-from connector.processes import die_with_parent
+from connector.processes import PARENT, die_with_parent
 from webhooks.metrics import SHARED
 
 URL = "HEARBACK_DATABASE_URL"
 THREADS = "HEARBACK_WEB_THREADS"
 # Who started us, when that process wants us to end with it.
-PARENT = "HEARBACK_PARENT"
+
 
 # Connections that wait in the kernel while every thread is busy.
 _BACKLOG = 1024

@@ -73,6 +73,3 @@ def _problems(connection: Connection) -> list[str]:
         return [str(err)]
     click.echo(f"connection {connection.key}: account {info.account}, API {info.api_version}")
     return list(info.problems)
-
-
-COMMANDS = (init, check)

@@ -62,6 +62,3 @@ def _write_rejects(file: Path, imported: Imported) -> Path:
 def safe_cell(text: str) -> str:
     """Defuse a cell that a spreadsheet would run as a formula (CWE-1236, requirement I22)."""
     return "'" + text if text[:1] in set("=+-@\t\r\n\0＝＋－＠") else text
-
-
-COMMANDS = (import_,)

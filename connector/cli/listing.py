@@ -236,6 +236,3 @@ def _cell(value: object) -> str:
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value))
     return str(value)
-
-
-COMMANDS = (deliveries, commands, leads, explain)

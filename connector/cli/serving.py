@@ -1,24 +1,13 @@
-"""`hearback migrate`, `serve`, `web` and `worker`."""
+"""`hearback migrate` and `serve`."""
 
-import asyncio
 import os
-import signal
-import sys
 
 import click
 
-from connector import jobs, logs, supervisor, wakes
-from connector.processes import die_with_parent
+from connector import logs, supervisor
+from connector.cli.options import at_least_one, host_option, port_option
 from connector.publishing import config_folder
-from connector.services import open_services
 from connector.store import embedded, migrations
-
-SWITCH_SECONDS = 0.0005
-
-
-host_option = click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-port_option = click.option("--port", default=8650, show_default=True, help="The port to listen on.")
-at_least_one = click.IntRange(min=1)
 
 
 @click.command()
@@ -37,49 +26,3 @@ def serve(host: str, port: int, workers: int) -> None:
     logs.configure(os.environ)
     layout = supervisor.Layout(host=host, port=port, workers=workers)
     supervisor.run(layout, config_folder(), ready=lambda: click.echo(f"Hearback listens on http://{host}:{port}"))
-
-
-@click.command()
-@host_option
-@port_option
-@click.option("--processes", type=at_least_one, default=2, show_default=True, help="Web processes.")
-@click.option("--threads", type=at_least_one, default=8, show_default=True, help="Request threads in each process.")
-def web(host: str, port: int, processes: int, threads: int) -> None:
-    """Run the HTTP half; any number of machines may."""
-    os.environ["HEARBACK_DATABASE_URL"] = embedded.database_url()
-    # The edge is found by its command, so that the library never imports it.
-    arguments = supervisor.web_command(host=host, port=port, processes=processes, threads=threads)
-    os.execv(arguments[0], arguments)  # noqa: S606 (our own interpreter, our own arguments)
-
-
-@click.command()
-def worker() -> None:
-    """Run the background half; any number of machines may."""
-    logs.configure(os.environ)
-    if os.environ.get("HEARBACK_PARENT"):
-        die_with_parent(int(os.environ["HEARBACK_PARENT"]))
-    # Threads mostly wait for PostgreSQL: with the default of 5 ms each answer would wait for the busy one.
-    sys.setswitchinterval(SWITCH_SECONDS)
-    services = open_services(embedded.database_url())
-    wakes.install_waker(services)
-    asyncio.run(_work(jobs.Workers(services)))
-    services.store.close()
-
-
-async def _work(workers: jobs.Workers) -> None:
-    task = asyncio.ensure_future(jobs.work_for_ever(workers))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _stop, workers, task)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not workers.stopping.is_set():
-            raise
-
-
-def _stop(workers: jobs.Workers, task: "asyncio.Future[None]") -> None:
-    workers.stopping.set()
-    task.cancel()
-
-
-COMMANDS = (migrate, serve, web, worker)

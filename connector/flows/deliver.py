@@ -100,14 +100,17 @@ def _answers(adapter: Adapter, load: Load) -> dict[UUID, Answer]:
 
 
 def _looked_up(adapter: Adapter, load: Load) -> dict[UUID, Answer]:
-    """Find records whose creation may have gone through (promise P5); a keyed type needs no look."""
-    if load.object_type in adapter.keyed:
-        return {}
-    doubtful = [c for c in load.leased if c.unknown and not (c.record or c.bound)]
-    if not doubtful:
-        return {}
-    found = adapter.find(load.object_type, [c.key for c in doubtful])
-    return {c.id: _as_answer(found[c.key]) for c in doubtful if c.key in found}
+    """Find records whose creation may have gone through (promise P5).
+
+    A keyed type would not be made twice, but sent again it would undo what people changed since.
+    """
+    doubtful = [c for c in load.leased if c.unknown and not c.record]
+    answers = {c.id: _as_answer(RecordRef(c.object_type, c.bound)) for c in doubtful if c.bound and c.heard}
+    lost = [c for c in doubtful if not c.bound]
+    if lost:
+        found = adapter.find(load.object_type, [c.key for c in lost])
+        answers |= {c.id: _as_answer(found[c.key]) for c in lost if c.key in found}
+    return answers
 
 
 def _as_answer(found: RecordRef | ConnectorError) -> Answer:

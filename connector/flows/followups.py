@@ -103,9 +103,10 @@ def _open(services: Services, tx: Transaction, connection: str, deal: str) -> De
         if not known & {WON, DELIVERED}:
             followups.drop_news(tx, connection, deal, newest)
             return None
-        lead = followups.lead_of(tx, mirror.get(tx, connection, "deal", deal))
-        correlation = lead.correlation if lead else new_id()
-        sale = followups.open_sale(tx, Sale(connection, deal, correlation, lead.id if lead else None, (None, None)))
+        sale = followups.open_sale(tx, Sale(connection, deal, new_id(), None, (None, None)))
+    if sale.lead_id is None:
+        # What binds the lead to its record in the CRM may come after the sale.
+        sale = _with_lead(tx, sale)
     news = followups.take_news(tx, connection, deal)
     return Deal(
         tx,
@@ -117,6 +118,11 @@ def _open(services: Services, tx: Transaction, connection: str, deal: str) -> De
         news,
         tx.now(),
     )
+
+
+def _with_lead(tx: Transaction, sale: Sale) -> Sale:
+    lead = followups.lead_of(tx, mirror.get(tx, sale.connection, "deal", sale.deal))
+    return followups.came_from(tx, sale, lead) if lead else sale
 
 
 def _dates(deal: Deal) -> attainment.Dates:

@@ -64,7 +64,7 @@ def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
 
 def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared] | Aside:
     """Read one delivery into leads, or say why a person must look at it."""
-    source = settings.sources.get(stored.source)
+    source = _source(settings, stored.source)
     if source is None:
         return Aside(stored, f"source {stored.source!r} is not configured any more: add it again, then replay")
     try:
@@ -78,6 +78,15 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
     return [
         _prepared(stored, position, submission, settings, source) for position, submission in enumerate(submissions)
     ]
+
+
+def _source(settings: Settings, name: str) -> Source | None:
+    """Return the configured source, also for a post kept under an `oid:` that was configured since."""
+    if not name.startswith("oid:"):
+        return settings.sources.get(name)
+    # An id of 18 characters is the one of 15 and a checksum of its letter case.
+    oid = name.removeprefix("oid:")[:15]
+    return next((source for source in settings.sources.values() if oid and source.oid[:15] == oid), None)
 
 
 def reading(settings: Settings, source: Source, delivery: Delivery) -> Reading:

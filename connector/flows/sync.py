@@ -1,13 +1,13 @@
 """What the CRMs tell us: keep the mirror, free capacity, and turn changes into canonical events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from connector.adapters.base import Capability
 from connector.errors import ConfigurationError, ConnectorError
-from connector.flows import followups, read, write
+from connector.flows import followups, read
 from connector.flows.batches import work_off
 from connector.flows.deliver import fingerprint
 from connector.model.crm import CrmEvent, EventType, ObjectType, Record
@@ -95,16 +95,19 @@ def apply(services: Services, tx: Transaction, connection: str, changes: Sequenc
 def _bindings(tx: Transaction, connection: str, changes: Sequence[CrmEvent]) -> dict[tuple[str, str], Bound]:
     """Return which of the records are ours.
 
-    A lead may be heard of before the answer to the command that made it is recorded: its key tells.
+    A record may be heard of before the answer to the command that made it is recorded: its key tells.
     """
-    found = sync.bound(tx, connection, sorted({_name(event) for event in changes}))
-    made = {
-        _name(event): lead
+    names = sorted({_name(event) for event in changes})
+    found = sync.bound(tx, connection, names)
+    told = [
+        (event.record.key, *_name(event))
         for event in changes
-        if event.record and _name(event) not in found and (lead := write.lead_of(event.record.key))
-    }
-    ours = sync.unbound_leads(tx, connection, sorted(set(made.values())))
-    return found | {name: Bound(write.lead_key(lead), {}) for name, lead in made.items() if lead in ours}
+        if event.record and event.record.key and _name(event) not in found
+    ]
+    if not told:
+        return found
+    sync.hear(tx, connection, told)
+    return sync.bound(tx, connection, names)
 
 
 def _name(event: CrmEvent) -> tuple[str, str]:
@@ -225,12 +228,22 @@ def _facts(
         case ObjectType.CALL if before is None:
             found.append("call.logged")
         case ObjectType.TASK:
-            if new.get("status") != old.get("status", "open"):
+            if new.get("status") != old.get("status", "open") or _ticked_since(new, binding):
                 found.append("task.completed" if new.get("status") == "done" else "task.reopened")
         case _:
             pass
     attributes = dict(new) | ({"key": binding.key} if binding else {})
     return [_event(connection, name, event, attributes, event.occurred_at) for name in found]
+
+
+def _ticked_since(fields: Mapping[str, object], binding: Bound | None) -> bool:
+    """Tell a task that is done although we wrote last that it is not.
+
+    Events that overtake each other, and a change feed that shows the newest state alone, hide our own
+    reopening between two ticks.
+    """
+    done = fingerprint({"status": "done"})["status"]
+    return fields.get("status") == "done" and binding is not None and binding.written.get("status", done) != done
 
 
 def _event(connection: str, name: str, event: CrmEvent, attributes: dict[str, object], at: datetime) -> Event:

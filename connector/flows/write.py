@@ -58,16 +58,6 @@ def lead_key(lead: UUID) -> str:
     return f"{_LEAD}{lead}"
 
 
-def lead_of(key: str) -> UUID | None:
-    """Return the lead a key names, None for any other key; anybody in a CRM may write to its field."""
-    if not key.startswith(_LEAD):
-        return None
-    try:
-        return UUID(key.removeprefix(_LEAD))
-    except ValueError:
-        return None
-
-
 def lead_fields(lead: Lead) -> dict[str, Value]:
     """Return the canonical fields a CRM should hold of a lead; unknown ones are left out."""
     fields: dict[str, Value] = {name: value for name in _LEAD_FIELDS if (value := getattr(lead, name))}

@@ -20,7 +20,10 @@ def condition_holds(rule: Rule, condition: Condition, facets: Facets) -> bool:
     """Test one condition; NOT never matches an absent value (routing reference, section 6)."""
     if condition.field == "domain":
         return rule.key in facets.domain_rules
-    value = facet(facets, condition.field)
+    return _value_passes(condition, facet(facets, condition.field))
+
+
+def _value_passes(condition: Condition, value: str | int | None) -> bool:
     if value is None:
         return condition.missing
     if any(term_matches(term, value) for term in condition.exclude):
@@ -35,7 +38,8 @@ def facet(facets: Facets, field: str) -> str | int | None:
     if field.startswith("custom."):
         return facets.custom.get(field.removeprefix("custom."), "").casefold() or None
     if field == "postal":
-        return postal_key(facets.country, facets.postal_code) if facets.postal_code else None
+        key = postal_key(facets.country, facets.postal_code) if facets.postal_code else None
+        return key.casefold() if key else None
     if field == "employees":
         return facets.employees
     value = str(getattr(facets, field))
@@ -56,10 +60,5 @@ def term_matches(term: Term, value: str | int) -> bool:
 
 def passes_domain(rule: Rule, domain: str) -> bool:
     """Test a rule's domain condition against a company's registrable domain."""
-    for condition in rule.conditions:
-        if condition.field == "domain":
-            if not domain:
-                return condition.missing
-            hit = any(term_matches(term, domain) for term in condition.include)
-            return hit and not any(term_matches(term, domain) for term in condition.exclude)
-    return False
+    tests = [condition for condition in rule.conditions if condition.field == "domain"]
+    return bool(tests) and all(_value_passes(condition, domain or None) for condition in tests)

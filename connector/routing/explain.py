@@ -7,28 +7,37 @@ from connector.routing.ledger import TURN
 
 _SENTENCES: Mapping[str, Mapping[str, str]] = {
     "en": {
-        "existing_owner": "You already look after this {kind}.",
         "turn": "It was your turn in pool {pool} (territory {rule}).",
         "rep": "Territory {rule} is yours.",
         "overflow": "Pool {first} was full, and it was your turn in {pool}.",
         "fallback": "No territory fits this lead; you are the fallback owner.",
         "waited_out": "Nobody in pool {first} had room for too long; you are the fallback owner.",
+        "waited_out_rep": "The rep of territory {rule} had no room for too long; you are the fallback owner.",
+        "known_lead": "You already look after this lead.",
+        "known_contact": "You already look after this contact.",
+        "known_account": "You already look after this account.",
     },
     "de": {
-        "existing_owner": "Sie betreuen diesen Eintrag ({kind}) bereits.",
         "turn": "Sie waren im Pool {pool} an der Reihe (Gebiet {rule}).",
         "rep": "Das Gebiet {rule} gehört Ihnen.",
         "overflow": "Pool {first} war voll, und im Pool {pool} waren Sie an der Reihe.",
         "fallback": "Kein Gebiet passt zu diesem Lead; Sie sind als Auffangperson eingetragen.",
         "waited_out": "Im Pool {first} war zu lange niemand frei; Sie sind als Auffangperson eingetragen.",
+        "waited_out_rep": "Im Gebiet {rule} war zu lange niemand frei; Sie sind als Auffangperson eingetragen.",
+        "known_lead": "Sie betreuen diesen Lead bereits.",
+        "known_contact": "Sie betreuen diesen Kontakt bereits.",
+        "known_account": "Sie betreuen dieses Unternehmen bereits.",
     },
     "pl": {
-        "existing_owner": "Ten rekord ({kind}) jest już pod Twoją opieką.",
         "turn": "W puli {pool} przyszła Twoja kolej (obszar {rule}).",
         "rep": "Obszar {rule} należy do Ciebie.",
         "overflow": "Pula {first} była pełna, a w puli {pool} przyszła Twoja kolej.",
         "fallback": "Żaden obszar nie pasuje do tego leadu; jesteś osobą rezerwową.",
         "waited_out": "W puli {first} zbyt długo nikt nie miał miejsca; jesteś osobą rezerwową.",
+        "waited_out_rep": "W obszarze {rule} zbyt długo nikt nie miał miejsca; jesteś osobą rezerwową.",
+        "known_lead": "Ten lead jest już pod Twoją opieką.",
+        "known_contact": "Ten kontakt jest już pod Twoją opieką.",
+        "known_account": "Ta firma jest już pod Twoją opieką.",
     },
 }
 
@@ -43,6 +52,15 @@ _STEPS: Mapping[str, str] = {
     "waited_out": "It waited longer than allowed ({0}).",
     "fallback": "The fallback owner takes it: {0}.",
 }
+
+#: The same where the rule names a rep and not a pool.
+_REP_STEPS: Mapping[str, str] = {
+    "turn": "The territory belongs to {0}.",
+    "nobody_eligible": "The territory belongs to {0}, who cannot take a lead now.",
+    "hold": "The lead waits in the holding queue for {0}.",
+}
+_REP = "rep:"
+_MINUTE, _HOUR = 60, 3600
 
 _PASSED: Mapping[str, str] = {
     "not_a_rep": "is not a rep in this version of the rules",
@@ -60,15 +78,21 @@ def sentence(record: Mapping[str, Any], language: str) -> str:
     steps = dict(record["steps"])
     if record["owner"] is None:
         return ""
-    if "existing_owner" in steps:
-        return texts["existing_owner"].format(kind=steps["existing_owner"].split(":")[0])
     first = next((detail for code, detail in record["steps"] if code == "nobody_eligible"), "")
-    for code in ("waited_out", "fallback"):
-        if code in steps:
-            return texts[code].format(first=first)
-    pool = record["pool"] or ""
-    name = "rep" if pool.startswith("rep:") else "overflow" if first else "turn"
-    return texts[name].format(pool=pool, rule=record["rule"], first=first)
+    return texts[_reason(record, steps, first)].format(pool=record["pool"], rule=steps.get("rule"), first=first)
+
+
+def _reason(record: Mapping[str, Any], steps: Mapping[str, str], first: str) -> str:
+    """Name the step that settled who takes the lead; `first` is the pool that had no room."""
+    if "existing_owner" in steps:
+        return "known_" + steps["existing_owner"].partition(":")[0]
+    if "waited_out" in steps:
+        return "waited_out_rep" if first.startswith(_REP) else "waited_out"
+    if "fallback" in steps:
+        return "fallback"
+    if str(record["pool"]).startswith(_REP):
+        return "rep"
+    return "overflow" if first else "turn"
 
 
 def explain(record: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
@@ -80,7 +104,7 @@ def explain(record: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     def name(person: str) -> str:
         return names.get(person, person)
 
-    lines = [_STEPS.get(code, code + " {0}").format(names.get(detail, detail)) for code, detail in record["steps"]]
+    lines = [_step(code, detail, names) for code, detail in record["steps"]]
     for person, (weight, share, before, after) in record["postings"].items():
         mark = "takes it" if person == record["owner"] else "waits"
         lines.append(
@@ -92,6 +116,25 @@ def explain(record: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     if record["owner"]:
         lines.append(f"Owner: {name(record['owner'])} in {record['connection']}.")
     return lines
+
+
+def _step(code: str, detail: str, names: Mapping[str, str]) -> str:
+    if detail.startswith(_REP):
+        person = detail.removeprefix(_REP)
+        return _REP_STEPS[code].format(names.get(person, person))
+    if code in ("fallback", "existing_owner_passed"):
+        person = detail.partition(":")[0]
+        detail = names.get(person, person)
+    if code == "waited_out":
+        detail = _duration(int(detail.removesuffix("s")))
+    return _STEPS.get(code, code + " {0}").format(detail)
+
+
+def _duration(seconds: int) -> str:
+    hours, rest = divmod(seconds, _HOUR)
+    if rest:
+        return f"{round(seconds / _MINUTE)} minutes"
+    return "1 hour" if hours == 1 else f"{hours} hours"
 
 
 def _turns(units: int) -> str:

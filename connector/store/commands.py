@@ -34,7 +34,10 @@ class NewCommand:
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A command this process may send now. `unknown`: an earlier attempt may have been applied."""
+    """A command this process may send now. `unknown`: an earlier attempt may have been applied.
+
+    `bound` is the record that carries the key; `heard`: the CRM said so before any answer of ours was recorded.
+    """
 
     id: UUID
     key: str
@@ -48,6 +51,7 @@ class Leased:
     attempts: int
     unknown: bool
     bound: str | None
+    heard: bool
     created_at: datetime
 
 
@@ -92,7 +96,7 @@ leased AS (
     FROM ready WHERE c.id = ready.id
     RETURNING c.*)
 SELECT l.id, l.key, l.object_type, l.record_id, l.fields, l.links, l.purpose, l.lead_id, l.correlation,
-    l.attempts, l.unknown, b.record_id, l.created_at
+    l.attempts, l.unknown, b.record_id, coalesce(b.written = '{}', false), l.created_at
 FROM leased l LEFT JOIN binding b ON b.connection = l.connection AND b.key = l.key
 ORDER BY l.seq
 """

@@ -106,6 +106,7 @@ class Store:
             max_size=size,
             timeout=POOL_WAIT,
             kwargs={"options": options, "connect_timeout": 2},
+            check=self._alive,
             open=False,
             reconnect_timeout=2,
         )
@@ -124,6 +125,19 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _alive(self, connection: Connection) -> None:
+        """Refuse a connection whose server went away while it lay idle, and drop those that went with it.
+
+        All there is to read on an idle connection is the server's farewell and the end: two reads that do not
+        wait cost a thousandth of a query.
+        """
+        try:
+            connection.pgconn.consume_input()
+            connection.pgconn.consume_input()
+        except psycopg.OperationalError:
+            self._pool.check()
+            raise
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

@@ -1,7 +1,7 @@
 """Follow-up plans as they run: sales, steps, the ladder's rungs, evidence, debts."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -112,6 +112,18 @@ def open_sale(tx: Transaction, sale: Sale) -> Sale:
     locked = lock_sale(tx, sale.connection, sale.deal)
     assert locked is not None
     return locked
+
+
+def came_from(tx: Transaction, sale: Sale, lead: LeadRow) -> Sale:
+    """Remember which lead a locked sale came from; what follows stands in the lead's story."""
+    tx.run(
+        "UPDATE sale SET lead_id = %s, correlation = %s WHERE connection = %s AND deal = %s",
+        lead.id,
+        lead.correlation,
+        sale.connection,
+        sale.deal,
+    )
+    return replace(sale, lead_id=lead.id, correlation=lead.correlation)
 
 
 def write_counters(tx: Transaction, sale: Sale, open_mandatory: int, overdue: int) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from connector.store.database import Transaction
 
@@ -30,17 +29,24 @@ def bound(tx: Transaction, connection: str, refs: Sequence[tuple[str, str]]) -> 
     return {(row[0], row[1]): Bound(row[2], row[3]) for row in rows}
 
 
-def unbound_leads(tx: Transaction, connection: str, ids: Sequence[UUID]) -> set[UUID]:
-    """Return those of our leads that no record of the connection is bound to yet."""
-    if not ids:
-        return set()
-    rows = tx.all(
-        "SELECT id FROM lead WHERE id = ANY(%s) AND NOT EXISTS "
-        "(SELECT FROM binding WHERE connection = %s AND key = 'lead:' || lead.id)",
-        list(ids),
+def hear(tx: Transaction, connection: str, told: Sequence[tuple[str, str, str]]) -> None:
+    """Bind records, given as (key, object type, record id), whose creating command has no recorded answer yet.
+
+    Anybody in a CRM may write to the field of our key, so only a key that is waited for counts. Until the
+    command is done nothing stands in `written`.
+    """
+    keys, types, ids = (list(column) for column in zip(*sorted(set(told)), strict=True))
+    tx.run(
+        "INSERT INTO binding (connection, key, object_type, record_id) "
+        "SELECT %s, k, t, r FROM unnest(%s::text[], %s::text[], %s::text[]) AS n (k, t, r) "
+        "WHERE EXISTS (SELECT FROM command c WHERE c.connection = %s AND c.key = n.k AND c.object_type = n.t "
+        "AND c.state IN ('pending', 'dead')) ORDER BY k ON CONFLICT DO NOTHING",
+        connection,
+        keys,
+        types,
+        ids,
         connection,
     )
-    return {row[0] for row in rows}
 
 
 def cursor(tx: Transaction, connection: str) -> str:

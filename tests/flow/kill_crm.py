@@ -24,7 +24,7 @@ T = TypeVar("T")
 ALREADY = "400"
 FAULTS = {"rate_429": 0.025, "rate_500": 0.025, "rate_lost_answer": 0.02, "retry_after": 1}
 #: Time for every single thing a person waits for, kills and leases that must run out included.
-PATIENCE = 150.0
+PATIENCE = 90.0
 
 _NEW_LEADS = """
 SELECT id, fields ->> 'OwnerId' FROM sandbox.record WHERE object = 'leads' AND deleted_at IS NULL

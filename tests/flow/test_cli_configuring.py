@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import click
 import pytest
 from cli_support import NOWHERE, Desk, desk_on, refused
 
 from connector.adapters.sandbox.process import SandboxProcess
+from connector.cli import main
 
 
 @pytest.fixture
@@ -249,25 +251,24 @@ def test_wrong_use_is_exit_code_two_with_a_hint(command: tuple[str, ...], desk: 
 # Help.
 
 
-def commands_of(group: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found = [path]
-    for name, command in getattr(group, "commands", {}).items():
-        found += commands_of(command, (*path, name))
+def commands_of(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    found = [(path, command)]
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            found += commands_of(below, (*path, name))
     return found
 
 
 def test_every_command_and_every_option_explains_itself(desk: Desk) -> None:
-    from connector.cli import main  # noqa: PLC0415
-
-    for path in commands_of(main):
+    for path, command in commands_of(main):
         shown = desk.run(*path, "--help")
         assert shown.exit_code == 0
         assert "..." not in shown.stdout.replace("[ARGS]...", ""), path
-        command = main
-        for name in path:
-            command = command.commands[name]
         for option in command.params:
-            assert option.param_type_name == "argument" or option.help, (path, option.name)
+            assert not isinstance(option, click.Option) or option.help, (path, option.name)
 
 
 def test_the_version_is_told(desk: Desk) -> None:

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from web_support import KEY, LEADS, Web, fresh_database, services_on, web_of
+from web_support import FORM, KEY, LEADS, Web, fresh_database, services_on, web_of
 
-from connector.flows import intake
+from connector.flows import intake, reading
 from connector.services import Services
 from webhooks.app import create_app
 
@@ -325,6 +325,24 @@ def test_an_unforeseen_error_is_a_problem_without_details(
     assert "kowalski" not in answer.text
     assert "kowalski" not in caplog.records[-1].getMessage()
     assert "hearback_http_unexpected_errors_total 1.0" in web.client.get("/metrics").text
+
+
+def test_deliveries_are_listed_newest_first_and_by_what_became_of_them(web: Web) -> None:
+    """I5: listed and searchable; pages go on where the last one ended."""
+    for number in range(3):
+        web.client.post(LEADS, json={**A_LEAD, "email": f"list{number}@example.com"}, headers=KEY)
+    intake.work(web.services)
+    web.client.post(FORM, data={"email": "listed@example.com"})
+
+    everything = reading.deliveries(web.services)
+    page = reading.deliveries(web.services, limit=2)
+    following = reading.deliveries(web.services, limit=2, before=page[-1].id)
+
+    assert [row.source for row in everything] == ["website", "api", "api", "api"]
+    assert [*page, *following] == everything
+    assert [row.source for row in reading.deliveries(web.services, state="stored")] == ["website"]
+    assert len(reading.deliveries(web.services, fate="leads", source="api")) == 3
+    assert reading.deliveries(web.services, source="nobody") == []
 
 
 def test_the_openapi_document_names_every_route_of_the_api(web: Web) -> None:

@@ -19,6 +19,9 @@ except ImportError:
     pytest.skip("needs schemathesis: install it beside Hearback", allow_module_level=True)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def api(postgres: str, template: str) -> Iterator["schemathesis.BaseSchema"]:
     with fresh_database(postgres, template) as url, services_on(url) as services:

@@ -280,3 +280,18 @@ def test_a_person_who_moves_a_lead_in_the_crm_has_the_last_word(desk: Desk) -> N
     assert desk.rows("SELECT owner FROM lead") == [("michal.gorski",)]
     with desk.services.store.transaction() as tx:
         assert ledger.recount(tx) == {}
+
+
+def test_a_post_under_an_unknown_oid_is_worked_once_the_oid_is_configured(desk: Desk) -> None:
+    receipt = desk.post(source="oid:00DYY0000000002", **jan())
+    desk.work()
+    assert desk.fate(receipt)[0] == "quarantined"
+
+    desk.edit("hearback.yaml", "oid: 00DXX0000000001", "oid: 00DYY0000000002")
+    desk.publish()
+    with desk.services.store.transaction() as tx:
+        assert deliveries.replay(tx, receipt)
+    desk.work()
+
+    assert desk.fate(receipt)[:2] == ("done", "leads")
+    assert desk.rows("SELECT source FROM lead") == [("web-to-lead",)]

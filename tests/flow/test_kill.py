@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import kill_checks as expect
@@ -56,6 +57,15 @@ def running(size: Size) -> Iterator[Stage]:
         yield on_stage
 
 
+@contextmanager
+def explained(running: Stage) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        print(expect.diagnosis(running))
+        raise
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_acknowledged_submission_ends_in_one_fate_and_one_effect(running: Stage, size: Size) -> None:
@@ -65,11 +75,12 @@ def test_every_acknowledged_submission_ends_in_one_fate_and_one_effect(running: 
     killer = Killer(running, SEED, size.kills, size.pause, lambda: clients.unanswered)
     started = time.monotonic()
 
-    with people.at_work(), ThreadPoolExecutor(3) as pool:
+    with explained(running), people.at_work(), ThreadPoolExecutor(3) as pool:
         for part in [pool.submit(work) for work in (clients.run, killer.run, people.sell)]:
             part.result()
     worked = time.monotonic() - started
-    settled = expect.wait_until_settled(running)
+    with explained(running):
+        settled = expect.wait_until_settled(running)
 
     with running.watch() as connection:
         check = Checks(connection)
@@ -78,7 +89,7 @@ def test_every_acknowledged_submission_ends_in_one_fate_and_one_effect(running: 
         expect.check_decisions(check)
         at_cap, waited = expect.check_caps(check, size.max_open, fallback=FALLBACK)
         expect.check_ledger(running, check)
-        commands = expect.check_effects(check)
+        commands, overruled = expect.check_effects(check)
         users = _users(running)
         expect.check_crm_agrees(check, users)
         expect.check_followups(check, size.deals)
@@ -86,6 +97,7 @@ def test_every_acknowledged_submission_ends_in_one_fate_and_one_effect(running: 
         print(_summary(check, clients, people, killer, running))
         print(
             f"fates {dict(fates)}; commands {dict(commands)}\n"
+            f"updates repeated over a person's change in between: {overruled}\n"
             f"reps at their cap of {size.max_open}: {at_cap}; leads that had to wait: {waited}\n"
             f"{worked:.0f} s of work and kills, {settled:.0f} s until quiet"
         )

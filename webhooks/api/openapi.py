@@ -5,13 +5,13 @@ from importlib.metadata import version
 from typing import Any
 
 from connector.model.lead import FIELDS
+from connector.sources.bodies import MAX_VALUE_BYTES
 from webhooks.problems import KINDS, MEDIA_TYPE
 
 Json = dict[str, Any]
 
 _UUID: Json = {"type": "string", "format": "uuid"}
 _TIME: Json = {"type": "string", "format": "date-time"}
-_MOST_TEXT = 10_240
 #: Visible ASCII, with blanks inside; HTTP itself strips those around it.
 IDEMPOTENCY_KEY = "[!-~](?:[ -~]{0,253}[!-~])?"
 # At least one character that is neither a blank nor stripped as invisible.
@@ -107,13 +107,13 @@ def _schemas() -> Json:
 
 
 def _new_lead() -> Json:
-    text = {"type": ["string", "null"], "maxLength": _MOST_TEXT}
-    texts = {"type": ["object", "null"], "additionalProperties": {"type": "string", "maxLength": _MOST_TEXT}}
+    text = {"type": ["string", "null"]}
+    texts = {"type": ["object", "null"], "additionalProperties": {"type": "string"}}
     consent = _object(
         {
-            "purpose": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": _VISIBLE},
+            "purpose": {"type": "string", "pattern": _VISIBLE, "description": "At most 100 characters."},
             "given": {"type": "boolean"},
-            "text": {"type": "string", "maxLength": _MOST_TEXT},
+            "text": {"type": "string"},
         },
         optional=("text",),
     )
@@ -134,7 +134,8 @@ def _new_lead() -> Json:
         "type": "object",
         "properties": properties,
         "anyOf": named,
-        "description": "Other fields are kept as custom ones.",
+        "description": "Other fields are kept as custom ones. Control characters and invisible marks are removed; "
+        f"what is left of a text has at most {MAX_VALUE_BYTES} bytes in UTF-8.",
     }
 
 

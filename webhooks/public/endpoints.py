@@ -52,10 +52,12 @@ def answer_survey(token: str) -> Response:
     view = feedback.invitation(edge().services, token)
     if view is None:
         return _end(Outcome.UNKNOWN, language())
+    if view.state != "open":
+        return _end(_OF_STATE[view.state], view.language)
     score, text = _score(fields.get("score", "")), clean(fields.get("text", "")).strip()
-    if score is None and view.state == "open":
+    if score is None:
         return _survey(view, text=text, missing=True)
-    return _end(feedback.answer(edge().services, token, score or 0, text), view.language)
+    return _end(feedback.answer(edge().services, token, score, text), view.language)
 
 
 @routes.get("/sample-form")

@@ -1,5 +1,5 @@
 """`hearback demo`: the main job on sample input, with nothing but this package."""
 
-from connector.cli.demo.command import COMMANDS
+from connector.cli.demo.command import demo
 
-__all__ = ["COMMANDS"]
+__all__ = ["demo"]

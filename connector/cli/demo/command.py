@@ -86,6 +86,3 @@ def _story(services: Services, set_stage: Stage, stop: threading.Event) -> str:
         return "not every submission has its fate after a minute: see `hearback deliveries list`"
     missing = show.submissions(services, posts)
     return missing or purchase.play(services, set_stage, stop, PATIENCE)
-
-
-COMMANDS = (demo,)

@@ -208,7 +208,7 @@ def _attainment(play: Play, user: str) -> str:
         return ""
     return (
         f"{confirmed} of {fields['x_hearback_attainment_denominator']} {fields['x_hearback_attainment_currency']} "
-        f"as of {fields['x_hearback_attainment_as_of']}"
+        f"as of {str(fields['x_hearback_attainment_as_of'])[:10]}"
     )
 
 
