@@ -43,7 +43,7 @@ def accept(services: Services, delivery: Delivery, *, verified: str = "none", su
         StoreUnavailable: nothing may be acknowledged.
     """
     new = _sealed(services, delivery, verified, suspect)
-    with services.store.transaction() as tx:
+    with services.store.statement() as tx:
         deliveries.put(tx, new)
     if not suspect:
         services.wake("sync" if delivery.source.startswith(deliveries.CRM_PREFIX) else "intake")

@@ -1,5 +1,6 @@
 """What the CRMs tell us: keep the mirror, free capacity, and turn changes into canonical events."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,7 +63,7 @@ def poll(services: Services, connection: str) -> int:
 
 
 def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDelivery]) -> None:
-    finished = []
+    read_: list[tuple[UUID, str, Sequence[CrmEvent]]] = []
     for stored in claimed:
         connection = stored.source.removeprefix(CRM_PREFIX)
         settings = services.active(tx).settings
@@ -75,8 +76,15 @@ def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDeliver
         except (ConnectorError, ConfigurationError) as err:
             deliveries.quarantine(tx, stored.id, f"unreadable: {err}")
             continue
-        applied = apply(services, tx, connection, parsed)
-        finished.append(Finished(stored.id, Fate.APPLIED, f"{applied} of {len(parsed)} events were news"))
+        read_.append((stored.id, connection, parsed))
+    told: dict[str, list[CrmEvent]] = defaultdict(list)
+    for _, connection, parsed in read_:
+        told[connection].extend(parsed)
+    news = _take_up(tx, told)
+    finished = []
+    for id_, connection, parsed in read_:
+        applied = sum(_apply_one(services, tx, news[connection], event) for event in parsed)
+        finished.append(Finished(id_, Fate.APPLIED, f"{applied} of {len(parsed)} events were news"))
     deliveries.finish(tx, finished)
 
 
@@ -85,11 +93,22 @@ def apply(services: Services, tx: Transaction, connection: str, changes: Sequenc
 
     Applying an event twice, or after a later one, changes nothing.
     """
-    news = News(connection, changes, _bindings(tx, connection, changes))
-    if any(_changes_capacity(news, event) for event in changes):
-        # The lock order wants the ledger before any lead.
-        ledger.lock(tx)
+    news = _take_up(tx, {connection: changes})[connection]
     return sum(_apply_one(services, tx, news, event) for event in changes)
+
+
+def _take_up(tx: Transaction, told: Mapping[str, Sequence[CrmEvent]]) -> dict[str, News]:
+    """Return what is known of everything a transaction will apply, the ledger locked if that needs it.
+
+    The lock order wants the ledger before any lead, and two batches must not wait for it with records locked.
+    """
+    news = {
+        connection: News(connection, changes, _bindings(tx, connection, changes))
+        for connection, changes in told.items()
+    }
+    if any(_changes_capacity(each, event) for each in news.values() for event in each.events):
+        ledger.lock(tx)
+    return news
 
 
 def _bindings(tx: Transaction, connection: str, changes: Sequence[CrmEvent]) -> dict[tuple[str, str], Bound]:

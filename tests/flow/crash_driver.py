@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from crash_scenario import Places, Story
 
 from connector.adapters.http import HttpClient
 from connector.adapters.sandbox.adapter import SandboxAdapter
@@ -117,18 +118,18 @@ def _committed(faults: Faults, place: list[int]) -> None:
 def watch_calls(faults: Faults, crm: str) -> None:
     original = HttpClient.__init__
 
-    def __init__(self: HttpClient, origin: str, **options: Any) -> None:
+    def opened(self: HttpClient, _origin: str, **options: Any) -> None:
         # The configuration names one address; each run has a CRM of its own.
         original(self, crm, **options)
         self._session = Wire(self._session, faults)  # type: ignore[assignment]
 
-    HttpClient.__init__ = __init__  # type: ignore[method-assign]
+    HttpClient.__init__ = opened  # type: ignore[method-assign]
 
 
 def shorten_waits() -> None:
     commands.LEASE = LEASE
     SandboxAdapter.search_lag = SEARCH_LAG
-    deliver.POLICY = RetryPolicy(first=timedelta(seconds=0.05))
+    deliver.POLICY = RetryPolicy(first=timedelta(seconds=0.05), down=timedelta(seconds=0.05))
 
 
 def never_look() -> None:
@@ -150,8 +151,6 @@ def _flow() -> list[str]:
 
 def run(order: dict[str, Any], report: int) -> None:
     """Play the story once; never returns."""
-    from crash_scenario import Places, Story  # noqa: PLC0415 (its functions count as places)
-
     logging.disable()
     faults = Faults(order.get("at"), order.get("kind", ""), report)
     watch_commits(faults)
@@ -163,7 +162,7 @@ def run(order: dict[str, Any], report: int) -> None:
         with Store(order["database"], size=2) as store:
             services = Services(store, Vault(SECRET_KEY), environ=ENVIRON)
             Story(services, Places(order["database"], order["crm"], Path(order["folder"]), order["shift"])).play()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 (told to the parent, whatever it is)
         faults.tell(1, traceback.format_exc())
         os._exit(1)
     faults.tell(0)
@@ -172,8 +171,6 @@ def run(order: dict[str, Any], report: int) -> None:
 
 def main() -> None:
     """Fork a run for each line, wait for its end, and answer with what it told."""
-    import crash_scenario  # noqa: F401, PLC0415 (imported once, before any fork)
-
     for line in sys.stdin:
         started = time.monotonic()
         reading, writing = os.pipe()

@@ -96,6 +96,9 @@ def diagnosis(stage: Stage) -> str:
         paused = connection.execute("SELECT * FROM connection_state").fetchall()
         surveys = connection.execute("SELECT deal, state, suppressed_reason FROM survey_invitation").fetchall()
         jobs = connection.execute("SELECT status, count(*) FROM procrastinate_jobs GROUP BY 1").fetchall()
+    for line in (stage.postgres.folder / "postgres" / "log").read_text(errors="replace").splitlines():
+        if "Process " in line or "deadlock" in line or "CONTEXT" in line:
+            complaints[line[-240:]] += 1
     said_most = "\n".join(f"{count:5} {what}" for what, count in complaints.most_common(25))
     return (
         f"stored, pending, webhooks, news, attainments, rungs: {left}\ncommands {waiting}\n"

@@ -15,11 +15,13 @@ from kill_stage import Stage, answers
 #: How often each target is hit, out of thirteen.
 MIX = {"web parent": 3, "web child": 3, "worker": 4, "supervisor": 1, "process group": 2}
 #: The longest wait for a target that is being started again.
-PATIENCE = 30.0
+PATIENCE = 45.0
 #: How long a kill waits for a moment with work that its target holds; after that any work will do.
 PICKY = 3.0
-#: A process that is younger has hardly begun.
+#: A worker that is younger has hardly begun.
 GROWN = 1.5
+#: granian takes a child that dies twice within 5.5 s for one that never will do, and ends.
+RESPAWNED = 6.0
 
 _IN_FLIGHT = """
 SELECT (SELECT count(*) FROM delivery WHERE state = 'stored'),
@@ -104,7 +106,7 @@ class Killer:
             case "web parent":
                 return self.stage.web_parents()
             case "web child":
-                return self.stage.web_children()
+                return [child for child in self.stage.web_children() if time.time() - child.create_time() > RESPAWNED]
             case "worker":
                 return [worker for worker in self.stage.workers() if time.time() - worker.create_time() > GROWN]
             case _:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
@@ -22,7 +22,7 @@ BATCH = 50
 DAWDLE = 0.1
 DAWDLES = 10
 
-Keys = Sequence[tuple[str, str, UUID]]
+Keys = Mapping[tuple[str, str], UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def work(shift: Shift, start: Barrier) -> None:
     with Store(shift.database, size=2) as store:
         services = Services(store, Vault(SECRET_KEY), environ=ENVIRON)
         records = list(shift.to_close)
-        start.wait(60)
+        start.wait(100)
         while intake.work(services):
             for _ in range(3):
                 if records:
@@ -102,18 +102,14 @@ def _without_ledger_lock() -> None:
 
 
 def _without_person_keys() -> None:
-    def claim_keys(_tx: Transaction, keys: Keys) -> dict[tuple[str, str], UUID]:
-        return {(kind, value): lead for kind, value, lead in reversed(keys)}
-
-    leads.claim_keys = claim_keys
+    leads.claim_keys = lambda _tx, _keys: {}
 
 
 def _looking_before_claiming() -> None:
     dawdle = _Dawdle()
 
     def claim_keys(tx: Transaction, keys: Keys) -> dict[tuple[str, str], UUID]:
-        mine = {(kind, value): lead for kind, value, lead in reversed(keys)}
-        kinds, values = [kind for kind, _ in mine], [value for _, value in mine]
+        kinds, values = [kind for kind, _ in keys], [value for _, value in keys]
         taken = tx.all(
             "SELECT kind, value, lead_id FROM person_key "
             "JOIN unnest(%s::text[], %s::text[]) AS n (k, v) ON kind = k AND value = v",
@@ -125,9 +121,9 @@ def _looking_before_claiming() -> None:
             "INSERT INTO person_key SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[]) ON CONFLICT DO NOTHING",
             kinds,
             values,
-            list(mine.values()),
+            list(keys.values()),
         )
-        return mine | {(kind, value): lead for kind, value, lead in taken}
+        return {(kind, value): lead for kind, value, lead in taken}
 
     leads.claim_keys = claim_keys
 

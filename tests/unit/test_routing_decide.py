@@ -1,5 +1,6 @@
 """Existing owner, then territory, then a fair turn, else hold or fall back."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from routing_cases import AT, a_book, a_pool, a_rep, a_rule, a_rule_set, a_test, decided, post
 
+from connector.model.canonical import canonical
 from connector.model.lead import Facets
 from connector.model.routing import RuleSet
+from connector.model.ruleset_document import from_document, to_document
 from connector.routing.book import Book, Standing
 from connector.routing.decide import Known, Passed, Result, pool_has_room
+from connector.routing.record import recompute, record_of
 
 FULL = Standing(open_leads=1)
 OWNED = Known(verdict="exact", kind="account", record="ac-1", owner="cleo", connection="crm")
@@ -242,6 +246,20 @@ def test_the_same_lead_book_and_instant_lead_to_the_same_decision(situation: tup
     rule_set, book = situation
 
     assert decided(rule_set, book) == decided(rule_set, book)
+
+
+@given(_situations(), st.booleans(), st.sampled_from([Known(), OWNED, replace(OWNED, owner="gone")]))
+def test_every_decision_recomputes_from_its_record_to_the_same_bytes(
+    situation: tuple[RuleSet, Book], waited_out: bool, known: Known
+) -> None:
+    """P4: although the record holds only the standings of those concerned."""
+    rule_set, book = situation
+    document = canonical(to_document(rule_set))
+
+    stored = from_document(json.loads(document))
+    record = record_of(decided(stored, book, waited_out=waited_out, known=known), book)
+
+    assert recompute(record, document) == record
 
 
 def test_deciding_leaves_the_book_as_it_was() -> None:
