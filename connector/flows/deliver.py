@@ -57,7 +57,9 @@ def work(services: Services, connection: str) -> int:
     except ConfigurationError as err:
         log.error("connection cannot start", extra={"connection": connection, "why": str(err)})
         return 0
-    return sum(_send(services, adapter, connection, object_type) for object_type in ORDER)
+    with services.store.transaction() as tx:
+        waiting = commands.waiting_types(tx, connection)
+    return sum(_send(services, adapter, connection, object_type) for object_type in ORDER if object_type in waiting)
 
 
 def _send(services: Services, adapter: Adapter, connection: str, object_type: ObjectType) -> int:
@@ -72,6 +74,7 @@ def _send(services: Services, adapter: Adapter, connection: str, object_type: Ob
 def _take(services: Services, adapter: Adapter, connection: str, object_type: ObjectType) -> Load:
     since = time.monotonic()
     with services.store.transaction() as tx:
+        # The type before this one may just have been told to slow down.
         if commands.paused(tx, connection):
             return Load(connection, object_type, [], {}, since)
         leased = commands.lease(tx, connection, object_type, services.worker, adapter.batch_size)

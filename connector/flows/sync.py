@@ -63,29 +63,35 @@ def poll(services: Services, connection: str) -> int:
 
 
 def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDelivery]) -> None:
-    read_: list[tuple[UUID, str, Sequence[CrmEvent]]] = []
+    parsed = _parse_all(services, tx, claimed)
+    told: dict[str, list[CrmEvent]] = defaultdict(list)
+    for connection, changes in parsed.values():
+        told[connection].extend(changes)
+    news = _take_up(tx, told)
+    finished = []
+    for delivery, (connection, changes) in parsed.items():
+        applied = sum(_apply_one(services, tx, news[connection], event) for event in changes)
+        finished.append(Finished(delivery, Fate.APPLIED, f"{applied} of {len(changes)} events were news"))
+    deliveries.finish(tx, finished)
+
+
+def _parse_all(
+    services: Services, tx: Transaction, claimed: Sequence[StoredDelivery]
+) -> dict[UUID, tuple[str, list[CrmEvent]]]:
+    """Return connection and events of each delivery; what cannot be read is set aside for a person."""
+    parsed = {}
+    settings = services.active(tx).settings
     for stored in claimed:
         connection = stored.source.removeprefix(CRM_PREFIX)
-        settings = services.active(tx).settings
         if connection not in settings.connections:
             deliveries.quarantine(tx, stored.id, f"connection {connection!r} is not configured any more")
             continue
         try:
             adapter = services.adapter(settings, connection)
-            parsed = adapter.parse_webhook(read.open_delivery(services, stored))
+            parsed[stored.id] = connection, adapter.parse_webhook(read.open_delivery(services, stored))
         except (ConnectorError, ConfigurationError) as err:
             deliveries.quarantine(tx, stored.id, f"unreadable: {err}")
-            continue
-        read_.append((stored.id, connection, parsed))
-    told: dict[str, list[CrmEvent]] = defaultdict(list)
-    for _, connection, parsed in read_:
-        told[connection].extend(parsed)
-    news = _take_up(tx, told)
-    finished = []
-    for id_, connection, parsed in read_:
-        applied = sum(_apply_one(services, tx, news[connection], event) for event in parsed)
-        finished.append(Finished(id_, Fate.APPLIED, f"{applied} of {len(parsed)} events were news"))
-    deliveries.finish(tx, finished)
+    return parsed
 
 
 def apply(services: Services, tx: Transaction, connection: str, changes: Sequence[CrmEvent]) -> int:

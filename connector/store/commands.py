@@ -177,6 +177,23 @@ def lease(tx: Transaction, connection: str, object_type: ObjectType, worker: UUI
     return [Leased(row[0], row[1], ObjectType(row[2]), *row[3:]) for row in rows]
 
 
+_WAITING = """
+WITH RECURSIVE t (type) AS (
+    (SELECT object_type FROM command WHERE connection = %(c)s AND state = 'pending' ORDER BY object_type LIMIT 1)
+    UNION ALL
+    SELECT (SELECT object_type FROM command WHERE connection = %(c)s AND state = 'pending' AND object_type > t.type
+            ORDER BY object_type LIMIT 1)
+    FROM t WHERE t.type IS NOT NULL)
+SELECT type FROM t WHERE type IS NOT NULL
+"""
+
+
+def waiting_types(tx: Transaction, connection: str) -> set[ObjectType]:
+    """Return the object types that have pending commands, due or not; a loose scan of one index."""
+    rows = tx.connection.execute(_WAITING, {"c": connection}).fetchall()
+    return {ObjectType(row[0]) for row in rows}
+
+
 def bindings(tx: Transaction, connection: str, keys: Sequence[str]) -> dict[str, str]:
     """Return the CRM record id of each of our keys that has one."""
     if not keys:

@@ -28,7 +28,7 @@ def bench(rig: Rig) -> dict[str, Any]:
         count = RATE * SECONDS
         posted = load(url, [form_body(OFFSET + n) for n in range(count)], connections=64, rate=RATE)
         deadline = time.monotonic() + 60
-        wanted = [f"person{OFFSET + n}@firma{OFFSET + n}.example" for n in range(count)]
+        wanted = [f"person{OFFSET + n}@firma{OFFSET + n}.de" for n in range(count)]
         while time.monotonic() < deadline and not all(email in seen for email in wanted):
             time.sleep(0.1)
         stop.set()

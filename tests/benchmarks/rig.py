@@ -159,7 +159,7 @@ def form_body(number: int) -> bytes:
         {
             "vorname": f"Anna{number}",
             "nachname": "Muster",
-            "email": f"person{number}@firma{number}.example",
+            "email": f"person{number}@firma{number}.de",
             "telefon": phone,
             "firma": f"Firma {number} GmbH",
             "plz": code,

@@ -69,7 +69,6 @@ Hearback keeps running. Look at
   {stage.url}/sample-form      the form an admin would paste: post it yourself
   {stage.url}/readyz           is everything up?
   {stage.url}/metrics          numbers for monitoring
-  {stage.crm_url}/api/account  the sandbox CRM (bearer token in HEARBACK_SANDBOX_TOKEN)
 and, in another terminal,
   HEARBACK_DATA={data} .venv/bin/hearback leads list
   HEARBACK_DATA={data} .venv/bin/hearback deliveries list
