@@ -70,9 +70,9 @@ class _Compiled:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        # A rule for plain countries stands in their buckets only, so its country needs no test.
-        tested = {"domain", "country"} if _countries(rule) else {"domain"}
-        self.tests = tuple(_Test(c) for c in rule.conditions if c.field not in tested)
+        bucketed = _plain_countries(rule)
+        # A rule for plain countries stands in their buckets only, so that condition needs no test.
+        self.tests = tuple(_Test(c) for c in rule.conditions if c.field != "domain" and c is not bucketed)
         self.by_domain = any(c.field == "domain" for c in rule.conditions)
 
     def passes(self, values: dict[str, Value], facets: Facets, today: date) -> bool:
@@ -123,11 +123,18 @@ def _bucket(compiled: Sequence[_Compiled]) -> dict[str, list[_Compiled]]:
 
 def _countries(rule: Rule) -> frozenset[str]:
     """Return the plain countries a rule is limited to; empty when it may match anywhere."""
+    condition = _plain_countries(rule)
+    return frozenset(term.low.casefold() for term in condition.include) if condition else frozenset()
+
+
+def _plain_countries(rule: Rule) -> Condition | None:
+    """Return the condition that lists countries and nothing else, if the rule has one."""
     for condition in rule.conditions:
         plain = all(term.high is None and not term.prefix for term in condition.include)
-        if condition.field == "country" and condition.include and plain and not condition.missing:
-            return frozenset(term.low.casefold() for term in condition.include)
-    return frozenset()
+        listed = condition.include and not condition.exclude and not condition.missing
+        if condition.field == "country" and listed and plain:
+            return condition
+    return None
 
 
 def _key(text: str, numeric: bool) -> str | int:
