@@ -1,5 +1,6 @@
 """The `hearback` command on a database and a folder of a test's own."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -37,7 +38,14 @@ class Desk:
     def run(self, *arguments: object, **environment: str | None) -> Result:
         """Run the command in this process; `environment` is laid over the desk's own."""
         given = [str(argument) for argument in arguments]
-        return CliRunner(catch_exceptions=False).invoke(main, given, env={**self.environment, **environment})
+        root = logging.getLogger()
+        handlers, level = root.handlers[:], root.level
+        try:
+            return CliRunner(catch_exceptions=False).invoke(main, given, env={**self.environment, **environment})
+        finally:
+            # A command sets up the logs of its process, and this process is ours.
+            root.handlers[:] = handlers
+            root.setLevel(level)
 
     def start(self, *arguments: object, **options: object) -> "subprocess.Popen[str]":
         """Run the command as a process of its own."""

@@ -88,6 +88,9 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="hearback-docs-"))
     made.chmod(0o755)
     yield made
+    # A session that went wrong leaves its database behind.
+    for started in made.rglob("postmaster.pid"):
+        os.kill(int(started.read_text().split()[0]), signal.SIGINT)
     shutil.rmtree(made, ignore_errors=True)
 
 
@@ -126,7 +129,7 @@ def test_the_session_of_readme_works_from_init_to_the_owner_of_a_lead(folder: Pa
         start_new_session=True,
     ) as session:
         try:
-            wait_until(lambda: (folder / "at-the-end").exists() or session.poll() is not None, 120)
+            wait_until(lambda: (folder / "at-the-end").exists() or session.poll() is not None, 240)
             if session.poll() is None:
                 post_the_form(folder, port)
                 (folder / "the-form").write_text("posted\n", encoding="utf-8")
@@ -217,7 +220,7 @@ def test_the_demo_plays_through_and_prints_what_the_picture_shows(folder: Path) 
     environment = reader_environment() | {"HEARBACK_DATA": str(folder / "demo-data")}
 
     played = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=200
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=280
     )
 
     assert (played.returncode, played.stderr) == (0, "")

@@ -8,7 +8,7 @@ from connector.flows.staff import calendar_of, colleagues, manager_of
 from connector.followup import choose_substitute, due_rungs, next_rung, tasks
 from connector.model.crm import ObjectType
 from connector.model.followup import Action, StepFact
-from connector.store import followups
+from connector.store import debts, followups
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def _mark_overdue(deal: Deal, running: Running, _rung: int) -> None:
     followups.mark_overdue(deal.tx, running.row.id, deal.now)
     if running.step.mandatory:
         reason = f"{running.step.key} was not done by {running.row.due}"
-        followups.open_debt(deal.tx, running.row.id, running.row.owner, reason, deal.now)
+        debts.put(deal.tx, running.row.id, running.row.owner, reason, deal.now)
 
 
 def _notify_manager(deal: Deal, running: Running, rung: int) -> None:
@@ -75,7 +75,7 @@ def _tell_both(deal: Deal, running: Running, to: str, due: datetime) -> None:
         fields = tasks.taken_over(due, _name(deal, row.owner), new)
         deal.put(followups.task_key(row.id), ObjectType.TASK, fields, "followup_reassign")
     if old:
-        paused = followups.debts(deal.tx).get(row.owner, 0) >= running.plan.pause_new_leads_at
+        paused = debts.owed(deal.tx).get(row.owner, 0) >= running.plan.pause_new_leads_at
         fields = tasks.handed_over(running.step, deal.sale.deal, due, _name(deal, to), old, paused=paused)
         deal.put(f"handed_over:{row.id}:{row.owner}", ObjectType.TASK, fields, "followup_notice")
 

@@ -30,7 +30,7 @@ from connector.model.followup import (
 from connector.model.identity import new_id
 from connector.services import Services
 from connector.settings import build
-from connector.store import Transaction, configuration, followups, mirror
+from connector.store import Transaction, configuration, debts, followups, mirror
 from connector.store.events import Event
 from connector.store.followups import News, PlanRow, Sale, StepRow
 from connector.worktime import DATASET
@@ -244,7 +244,7 @@ def _take_in(deal: Deal, running: Running, progress: StepProgress) -> None:
         basis=f"{calendar_of(deal.settings, row.first_owner)}, {DATASET}",
         next_rung_at=next_rung(step, fact, calendar),
     )
-    if progress.state in {StepState.DONE, StepState.CANCELLED} and followups.clear_debts(deal.tx, row.id, deal.now):
+    if progress.state in {StepState.DONE, StepState.CANCELLED} and debts.clear(deal.tx, row.id, deal.now):
         deal.tx.after_commit(lambda: deal.services.wake("held"))
     fields = _projection(deal, running, progress)
     if fields:

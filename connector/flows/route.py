@@ -22,8 +22,9 @@ from connector.routing.explain import sentence
 from connector.routing.record import record_of
 from connector.services import Active
 from connector.settings.values import Settings
-from connector.store import Transaction, commands, decisions, followups, leads, ledger
+from connector.store import Transaction, commands, decisions, leads, ledger
 from connector.store.commands import NewCommand
+from connector.store.debts import owed
 from connector.store.decisions import DecisionRow
 from connector.store.leads import LeadRow, NewLead
 
@@ -72,7 +73,7 @@ def load_book(tx: Transaction, active: Active) -> Book:
     """Lock the ledger and read everybody's standing (second lock of the order)."""
     taken = ledger.lock(tx)
     limits = [plan.pause_new_leads_at for plan in active.settings.plans.values()]
-    debts = followups.debts(tx)
+    debts = owed(tx)
     paused = {person for person, count in debts.items() if limits and count >= min(limits)}
     entries = ledger.entries(tx)
     standings = {

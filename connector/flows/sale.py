@@ -13,6 +13,7 @@ from connector.services import Services
 from connector.settings.values import Settings
 from connector.store import Transaction, commands, followups
 from connector.store.commands import NewCommand
+from connector.store.debts import owed
 from connector.store.events import Event
 from connector.store.followups import News, Sale, StepRow
 from connector.store.mirror import MirrorRow
@@ -103,7 +104,7 @@ def when(fact: Event) -> datetime:
 
 def candidates(deal: Deal, people: Sequence[str], paused_at: int | None = None) -> list[Candidate]:
     """Return people with the steps they have; who owes `paused_at` or more is paused."""
-    loads, debts = followups.loads(deal.tx, people), followups.debts(deal.tx)
+    loads, debts = followups.loads(deal.tx, people), owed(deal.tx)
     return [
         Candidate(key, loads[key], paused=paused_at is not None and debts.get(key, 0) >= paused_at) for key in people
     ]

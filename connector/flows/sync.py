@@ -211,7 +211,7 @@ def _mirrored(services: Services, tx: Transaction, news: News, event: CrmEvent, 
         return False
     row = _mirror_row(news.connection, event, before)
     mirror.put(tx, row)
-    if _is_echo(event.record, before, binding):
+    if _is_echo(event.record, before, binding) and not _ticked_since(row.fields, binding):
         return False
     for fact in _facts(news.connection, event, before, row, binding):
         if events.put(tx, fact):

@@ -316,34 +316,6 @@ def hand_over(tx: Transaction, step: StepRow, to: str | None, reason: str, now: 
         tx.run("UPDATE step_instance SET owner = %s WHERE id = %s", to, step.id)
 
 
-def open_debt(tx: Transaction, step: UUID, person: str, reason: str, now: datetime) -> None:
-    """Hold a person to account for a step they let go past its due instant."""
-    tx.run(
-        "INSERT INTO accountability_item (step_instance, person, since, reason) VALUES (%s, %s, %s, %s) "
-        "ON CONFLICT (step_instance, person) DO UPDATE SET cleared_at = NULL",
-        step,
-        person,
-        now,
-        reason,
-    )
-
-
-def clear_debts(tx: Transaction, step: UUID, now: datetime) -> bool:
-    """Clear what people owe for a step; tell whether anybody owed anything."""
-    return (
-        tx.run(
-            "UPDATE accountability_item SET cleared_at = %s WHERE step_instance = %s AND cleared_at IS NULL", now, step
-        )
-        > 0
-    )
-
-
-def debts(tx: Transaction) -> dict[str, int]:
-    """Return how many overdue mandatory steps each person has let go and not seen cleared (F13)."""
-    rows = tx.all("SELECT person, count(*) FROM accountability_item WHERE cleared_at IS NULL GROUP BY person")
-    return {row[0]: row[1] for row in rows}
-
-
 def loads(tx: Transaction, people: Collection[str]) -> dict[str, int]:
     """Return how many open steps each of these people has."""
     rows = tx.all(

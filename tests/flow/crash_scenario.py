@@ -35,7 +35,8 @@ USERS = {"U-anna": "Anna", "U-bert": "Bert", "U-cleo": "Cleo", "U-mona": "Mona"}
 #: A Tuesday on which nobody has a holiday; the goals below hold on it.
 START = datetime(2026, 6, 9, 8, tzinfo=UTC)
 PATIENCE = 25.0
-_JOBS = ("intake", "sync", f"poll:{CONNECTION}", "followups", "held", f"commands:{CONNECTION}")
+_POLL = f"poll:{CONNECTION}"
+_JOBS = ("intake", "sync", _POLL, "followups", "held", f"commands:{CONNECTION}")
 
 ORGANISATION = {
     "hearback.yaml": """\
@@ -360,7 +361,9 @@ class Story:
         deadline = time.monotonic() + PATIENCE
         while True:
             for job in _JOBS:
-                self._workers.run(job)
+                # A look at the feed that finds nothing is of no use to the story.
+                if job != _POLL or self._news():
+                    self._workers.run(job)
             pending = self._pending()
             if not pending:
                 return
@@ -377,8 +380,11 @@ class Story:
             " (SELECT count(*) FROM step_instance WHERE next_rung_at <= hearback_now())"
         ).fetchall()
         counts = dict(zip(("deliveries", "commands", "news", "attainments", "rungs"), row, strict=True))
-        counts["changes"] = len(self._crm.changes(self._cursor(), 1))
+        counts["changes"] = self._news()
         return [f"{count} {name}" for name, count in counts.items() if count]
+
+    def _news(self) -> int:
+        return len(self._crm.changes(self._cursor(), 1))
 
     def _cursor(self) -> str:
         row = self._own.execute("SELECT cursor FROM connection_state").fetchone()

@@ -81,6 +81,18 @@ def stuck(connection: psycopg.Connection[tuple[Any, ...]]) -> Rows:
     ).fetchall()
 
 
+_OPEN_STEPS = """
+SELECT p.deal, s.step_key, s.state, s.owner, s.refusals, s.activated_at::time(0)::text, (
+    SELECT array_agg(e.type || ' ' || e.occurred_at::time::text ORDER BY e.id) FROM event e
+    WHERE e.record_id = b.record_id OR e.attributes ->> 'deal' = p.deal),
+    r.fields ->> 'Status', r.fields ->> 'Comment', m.fields ->> 'status', m.changed_at::time::text, b.written
+FROM step_instance s JOIN plan_instance p ON p.id = s.plan_instance
+LEFT JOIN binding b ON b.key = 'step:' || s.id LEFT JOIN sandbox.record r ON r.id = b.record_id
+LEFT JOIN mirror_record m ON m.record_id = b.record_id
+WHERE s.state = 'open' ORDER BY 1 LIMIT 6
+"""
+
+
 def diagnosis(stage: Stage) -> str:
     """Say where everything stands, and what the log complains about, for whoever has to find out why."""
     complaints: Counter[str] = Counter()
@@ -95,14 +107,15 @@ def diagnosis(stage: Stage) -> str:
         waiting = stuck(connection)
         paused = connection.execute("SELECT * FROM connection_state").fetchall()
         surveys = connection.execute("SELECT deal, state, suppressed_reason FROM survey_invitation").fetchall()
+        steps = connection.execute(_OPEN_STEPS).fetchall()
         jobs = connection.execute("SELECT status, count(*) FROM procrastinate_jobs GROUP BY 1").fetchall()
     for line in (stage.postgres.folder / "postgres" / "log").read_text(errors="replace").splitlines():
-        if "Process " in line or "deadlock" in line or "CONTEXT" in line:
+        if "Process " in line or "deadlock" in line:
             complaints[line[-240:]] += 1
     said_most = "\n".join(f"{count:5} {what}" for what, count in complaints.most_common(25))
     return (
         f"stored, pending, webhooks, news, attainments, rungs: {left}\ncommands {waiting}\n"
-        f"connection {paused}\nsurveys {surveys}\njobs {jobs}\n{said_most}\n{stage.tail()}"
+        f"connection {paused}\nsteps {steps}\nsurveys {surveys}\njobs {jobs}\n{said_most}\n{stage.tail()}"
     )
 
 

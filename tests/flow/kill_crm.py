@@ -24,11 +24,12 @@ T = TypeVar("T")
 ALREADY = "400"
 FAULTS = {"rate_429": 0.025, "rate_500": 0.025, "rate_lost_answer": 0.02, "retry_after": 1}
 #: Time for every single thing a person waits for, kills and leases that must run out included.
-PATIENCE = 90.0
+PATIENCE = 180.0
 
 _NEW_LEADS = """
-SELECT id, fields ->> 'OwnerId' FROM sandbox.record WHERE object = 'leads' AND deleted_at IS NULL
-    AND fields ->> 'Status' = 'New' AND fields ->> 'Email' NOT LIKE %s ORDER BY created_at LIMIT 200
+SELECT id, fields ->> 'OwnerId', fields ? 'x_hearback_consent' FROM sandbox.record
+WHERE object = 'leads' AND deleted_at IS NULL AND fields ->> 'Status' = 'New' AND fields ->> 'Email' NOT LIKE %s
+ORDER BY created_at LIMIT 200
 """
 _TASKS = "SELECT id, fields FROM sandbox.record WHERE object = 'tasks' AND fields ->> 'DealId' = %s ORDER BY created_at"
 
@@ -62,7 +63,7 @@ class People:
         """Close the oldest open leads steadily, so that those who wait find an owner."""
         draw = random.Random(self.seed)
         while not self.stop.wait(draw.uniform(0.1, 0.3)):
-            for lead, owner in self._open_leads()[: max(1, round(self.closings_per_second / 5))]:
+            for lead, owner, _ in self.open_leads()[: max(1, round(self.closings_per_second / 5))]:
                 if self.stop.is_set():
                     return
                 status = draw.choice(("Closed", "Converted"))
@@ -70,11 +71,22 @@ class People:
                     self.stage.crm.change("leads", lead, {"Status": status}, actor=owner)
                     self.done["leads closed"] += 1
 
-    def _open_leads(self) -> list[tuple[str, str]]:
+    def open_leads(self) -> list[tuple[str, str, bool]]:
+        """Return leads nobody has worked on: id, owner, and whether their person may be asked for an opinion."""
         with self.stage.watch() as connection, suppress(psycopg.Error):
             rows = connection.execute(_NEW_LEADS, (f"{TWICE}%",)).fetchall()
-            return [(row[0], row[1]) for row in rows if row[0] not in self.taken]
+            return [(row[0], row[1], row[2]) for row in rows if row[0] not in self.taken]
         return []
+
+    def take_lead(self, draw: random.Random) -> tuple[str, str] | None:
+        """Return an open lead for a deal, never the same twice."""
+        with self._lock:
+            found = [(lead, owner) for lead, owner, may_ask in self.open_leads() if may_ask]
+            if not found:
+                return None
+            lead, owner = draw.choice(found)
+            self.taken.add(lead)
+        return lead, owner
 
     def sell(self) -> None:
         """Play every deal to its end, a few at a time."""
@@ -110,7 +122,7 @@ class Story:
     rep: str = ""
 
     def play(self) -> None:
-        lead, self.rep = self.until("a lead to win", self._take_lead)
+        lead, self.rep = self.until("a lead to win", lambda: self.people.take_lead(self.draw))
         self.do(lambda: self._crm.change("leads", lead, {"Status": "Converted"}, actor=self.rep))
         amount = f"{self.draw.randint(500, 20_000)}.00"
         fields = {"Name": self.deal, "Amount": amount, "CurrencyCode": "EUR", "OwnerId": self.rep, "LeadId": lead}
@@ -142,17 +154,6 @@ class Story:
     @property
     def _crm(self) -> Any:
         return self.people.stage.crm
-
-    def _take_lead(self) -> tuple[str, str] | None:
-        found = self.people._open_leads()
-        if not found:
-            return None
-        lead, owner = self.draw.choice(found)
-        with self.people._lock:
-            if lead in self.people.taken:
-                return None
-            self.people.taken.add(lead)
-        return lead, owner
 
     def _tasks(self) -> list[tuple[str, dict[str, Any]]]:
         with self.people.stage.watch() as connection:

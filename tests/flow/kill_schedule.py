@@ -136,6 +136,16 @@ class Killer:
         if kind in ("process group", "supervisor"):
             self.stage.restart()
 
+    def table(self) -> str:
+        lines = ["    at    target         processes  requests  deliveries  commands  leased"]
+        for kill in self.kills:
+            held = kill.in_flight
+            lines.append(
+                f"{kill.at:6.1f} s  {kill.kind:13}  {kill.processes:9}  {held.requests:8}  {held.deliveries:10}  "
+                f"{held.commands:8}  {held.leased:6}"
+            )
+        return "\n".join(lines)
+
     def by_kind(self) -> Counter[str]:
         return Counter(kill.kind for kill in self.kills)
 

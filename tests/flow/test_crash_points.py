@@ -143,9 +143,12 @@ class Stage:
         def one(point: Point) -> list[str]:
             lane = free.get()
             try:
-                return [f"{point}: {wrong}" for wrong in check(lane, point)]
+                wrong = [f"{point}: {line}" for line in check(lane, point)]
             finally:
                 free.put(lane)
+            # All points together take long; this is seen with -s.
+            print(".", *wrong, sep="\n" if wrong else "", end="", flush=True)
+            return wrong
 
         with ThreadPoolExecutor(len(self.lanes)) as pool:
             return [wrong for found in pool.map(one, points) for wrong in found]

@@ -20,8 +20,7 @@ from connector.model.routing import RuleSet
 from connector.services import Services
 from connector.settings.document import to_document
 from connector.settings.values import Connection, Mode, Settings
-from connector.store import Store, configuration, events, leads, mirror
-from connector.store import followups as stored
+from connector.store import Store, configuration, debts, events, leads, mirror
 from connector.store.events import Event
 from connector.store.leads import NewLead
 from connector.store.mirror import MirrorRow
@@ -192,7 +191,7 @@ class Crm:
 
     def debts(self) -> dict[str, int]:
         with self.services.store.transaction() as tx:
-            return stored.debts(tx)
+            return debts.owed(tx)
 
     def consent(self, deal: str = "d1", *, given: bool = True) -> None:
         """Have the deal come from a lead of ours that consented (or refused)."""

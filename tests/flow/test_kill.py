@@ -12,7 +12,7 @@ with a quiet tail of about that length.
 import csv
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,11 +58,11 @@ def running(size: Size) -> Iterator[Stage]:
 
 
 @contextmanager
-def explained(running: Stage) -> Iterator[None]:
+def explained(running: Stage, killer: Killer) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        print(expect.diagnosis(running))
+        print(killer.table(), expect.diagnosis(running), sep="\n")
         raise
 
 
@@ -75,11 +75,13 @@ def test_every_acknowledged_submission_ends_in_one_fate_and_one_effect(running: 
     killer = Killer(running, SEED, size.kills, size.pause, lambda: clients.unanswered)
     started = time.monotonic()
 
-    with explained(running), people.at_work(), ThreadPoolExecutor(3) as pool:
-        for part in [pool.submit(work) for work in (clients.run, killer.run, people.sell)]:
-            part.result()
-    worked = time.monotonic() - started
-    with explained(running):
+    with explained(running, killer), people.at_work(), ThreadPoolExecutor(3) as pool:
+        parts = {
+            name: pool.submit(_timed, work)
+            for name, work in (("posts", clients.run), ("kills", killer.run), ("deals", people.sell))
+        }
+        ended = {name: part.result() - started for name, part in parts.items()}
+    with explained(running, killer):
         settled = expect.wait_until_settled(running)
 
     with running.watch() as connection:
@@ -99,7 +101,8 @@ def test_every_acknowledged_submission_ends_in_one_fate_and_one_effect(running: 
             f"fates {dict(fates)}; commands {dict(commands)}\n"
             f"updates repeated over a person's change in between: {overruled}\n"
             f"reps at their cap of {size.max_open}: {at_cap}; leads that had to wait: {waited}\n"
-            f"{worked:.0f} s of work and kills, {settled:.0f} s until quiet"
+            + "".join(f"{name} {seconds:.0f} s, " for name, seconds in ended.items())
+            + f"then {settled:.0f} s until quiet"
         )
     assert clients.ask_again(share=10) == 0
     assert killer.with_work >= min(20, size.kills)
@@ -108,25 +111,24 @@ def test_every_acknowledged_submission_ends_in_one_fate_and_one_effect(running: 
     assert people.done["deals played"] == size.deals
 
 
+def _timed(work: Callable[[], None]) -> float:
+    work()
+    return time.monotonic()
+
+
 def _users(running: Stage) -> dict[str, str]:
     with (running.postgres.folder / "config" / "people.csv").open(encoding="utf-8") as file:
         return {row["key"]: row["user:sandbox"] for row in csv.DictReader(file)}
 
 
 def _summary(check: Checks, clients: Clients, people: People, killer: Killer, running: Stage) -> str:
-    lines = [f"\nseed {killer.seed}: {len(clients.todo)} submissions, {len(killer.kills)} kills", _KILLS]
-    for kill in killer.kills:
-        f = kill.in_flight
-        lines.append(
-            f"{kill.at:6.1f} s  {kill.kind:13} {kill.processes:9}  {f.requests:8}  {f.deliveries:10}  "
-            f"{f.commands:8}  {f.leased:6}"
-        )
     faults = dict(check.rows("SELECT fault, count(*) FROM sandbox.request_log WHERE fault IS NOT NULL GROUP BY 1"))
     calls = check.one("SELECT count(*) FROM sandbox.request_log WHERE path LIKE '/api/batch/%%'")
     doubtful = check.one("SELECT count(*) FROM command WHERE unknown")
     return "\n".join(
         [
-            *lines,
+            f"\nseed {killer.seed}: {len(clients.todo)} submissions, {len(killer.kills)} kills",
+            killer.table(),
             f"kills by kind {dict(killer.by_kind())}, with work in flight {killer.with_work}",
             f"`serve` was started {running.starts} times",
             f"posts repeated {dict(clients.repeats)}; in the CRM {dict(people.done)}",
@@ -134,6 +136,3 @@ def _summary(check: Checks, clients: Clients, people: People, killer: Killer, ru
             f"commands with an attempt of unknown outcome {doubtful}",
         ]
     )
-
-
-_KILLS = "      at  target        processes  requests  deliveries  commands  leased"

@@ -18,7 +18,7 @@ from connector.cli.demo.stage import Stage, crm_session, session
 from connector.errors import HearbackError
 from connector.flows import reading
 from connector.services import Services
-from connector.store import clock, followups
+from connector.store import clock, debts
 
 DAY = timedelta(days=1)
 
@@ -251,4 +251,4 @@ def _name(play: Play, user: str) -> str:
 
 def _debts(play: Play) -> dict[str, int]:
     with play.services.store.transaction() as tx:
-        return dict(followups.debts(tx))
+        return dict(debts.owed(tx))
