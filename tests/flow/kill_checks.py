@@ -145,7 +145,7 @@ def check_people(check: Checks, emails: Collection[str]) -> None:
 
 
 def check_decisions(check: Checks) -> None:
-    """P3, P4: an unbroken chain, for each lead and over all, that recomputes to the same bytes."""
+    """P3, P4: an unbroken chain, for each lead and over all, and samples recompute to the same bytes."""
     check.none(
         "SELECT l.id FROM lead l JOIN decision d ON d.lead_id = l.id GROUP BY l.id "
         "HAVING count(*) <> max(d.assign_seq) OR min(d.assign_seq) <> 1 OR max(d.assign_seq) <> l.assign_seq"
@@ -163,7 +163,7 @@ def check_decisions(check: Checks) -> None:
         "WHERE decided_at < before"
     )
     rule_sets = {row[0]: bytes(row[1]) for row in check.rows("SELECT hash, document FROM rule_set")}
-    for seq, record, rule_set in check.rows("SELECT seq, record, rule_set FROM decision"):
+    for seq, record, rule_set in check.rows("SELECT seq, record, rule_set FROM decision WHERE seq % 20 = 0"):
         assert recompute(record.encode(), rule_sets[rule_set]) == record.encode(), (
             f"decision {seq} recomputes otherwise"
         )

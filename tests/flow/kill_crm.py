@@ -90,7 +90,7 @@ class People:
 
     def sell(self) -> None:
         """Play every deal to its end, a few at a time."""
-        with ThreadPoolExecutor(6, thread_name_prefix="deal") as pool:
+        with ThreadPoolExecutor(15, thread_name_prefix="deal") as pool:
             for _ in pool.map(self._story, range(self.deals)):
                 pass
 
@@ -218,5 +218,5 @@ class Story:
                 if found:
                     return found
             assert time.monotonic() < deadline, f"{self.deal} waited in vain for {what}"
-            time.sleep(0.3)
+            time.sleep(0.5)
         raise Stopped

@@ -19,7 +19,7 @@ PATIENCE = 45.0
 #: How long a kill waits for a moment with work that its target holds; after that any work will do.
 PICKY = 3.0
 #: A worker that is younger has hardly begun.
-GROWN = 1.5
+GROWN = 3.0
 #: granian takes a child that dies twice within 5.5 s for one that never will do, and ends.
 RESPAWNED = 6.0
 
