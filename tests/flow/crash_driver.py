@@ -105,6 +105,8 @@ def watch_commits(faults: Faults) -> None:
                 faults.strike(place[0], "before")
 
     Store.transaction = transaction  # type: ignore[method-assign]
+    # A statement that commits by itself is a place like any other.
+    Store.statement = transaction  # type: ignore[method-assign]
 
 
 def _committed(faults: Faults, place: list[int]) -> None:

@@ -40,10 +40,6 @@ class Submission:
     headers: dict[str, str]
     body: bytes
 
-    @property
-    def keyed(self) -> bool:
-        return "Idempotency-Key" in self.headers
-
 
 def submissions(count: int, seed: int) -> list[Submission]:
     """Make submissions in a seeded order: 4 % are by somebody who answers a second time."""

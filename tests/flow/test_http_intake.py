@@ -291,7 +291,7 @@ def test_a_dead_store_is_503_with_retry_after_and_never_200(web: Web, monkeypatc
         raise StoreUnavailable("the database does not answer")
 
     web.services.current()
-    monkeypatch.setattr(web.services.store, "transaction", gone)
+    monkeypatch.setattr(web.services.store, "connection", gone)
 
     answers = [web.client.post(FORM, data=A_FORM, headers=BROWSER), web.client.post(FORM, json={})]
 

@@ -1,7 +1,7 @@
 """The kill test: nothing acknowledged is lost, nothing is done twice, whatever dies by SIGKILL and whenever.
 
-By default a small version runs (600 submissions, 8 kills, under a minute). `HEARBACK_FULL=1` in the
-environment runs the full one: 5,000 submissions and 26 kills in about two minutes. `HEARBACK_SEED` chooses
+By default a small version runs: 600 submissions and 6 kills, about a minute on two quiet cores. `HEARBACK_FULL=1`
+in the environment runs the full one: 5,000 submissions and 24 kills in some three minutes. `HEARBACK_SEED` chooses
 another order of submissions and kills; the default is fixed. Both print what was killed and what was in
 flight at that moment (`pytest -s` or `-rP` shows it).
 
