@@ -255,4 +255,8 @@ def test_the_story_comes_past_every_transaction_of_the_flows(stage: Stage) -> No
 
 
 def _opens_transaction(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"transaction", "statement"}
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"transaction", "statement"}
+    )
