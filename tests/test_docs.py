@@ -12,11 +12,13 @@ import tempfile
 import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from contextlib import suppress
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 
 import click
+import psutil
 import pytest
 import requests
 from cli_support import wait_until
@@ -88,10 +90,19 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="hearback-docs-"))
     made.chmod(0o755)
     yield made
-    # A session that went wrong leaves its database behind.
-    for started in made.rglob("postmaster.pid"):
-        os.kill(int(started.read_text().split()[0]), signal.SIGINT)
+    stop_databases(made)
     shutil.rmtree(made, ignore_errors=True)
+
+
+def stop_databases(made: Path) -> None:
+    """Stop the servers that a session that went wrong left behind."""
+    for started in made.rglob("postmaster.pid"):
+        with suppress(psutil.Error):
+            server = psutil.Process(int(started.read_text(encoding="utf-8").split()[0]))
+            # The number may be another's by now.
+            if str(started.parent) in server.cmdline():
+                server.send_signal(signal.SIGINT)
+                server.wait(30)
 
 
 def reader_environment() -> dict[str, str]:
@@ -172,11 +183,9 @@ def hearback(folder: Path, *arguments: str) -> str:
 
 
 def stop_group(session: "subprocess.Popen[str]") -> None:
-    """End whatever a broken session left running: only what this test started."""
-    try:
+    """End a session that did not come to its end, with all it started."""
+    if session.poll() is None:
         os.killpg(session.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 # The picture is what the demo prints.
