@@ -136,6 +136,8 @@ async def work_for_ever(workers: Workers) -> None:
         app = build(workers)
         try:
             async with app.open_async():
+                # What came in meanwhile does not wait for the next tick.
+                sweep_once(workers.services, SWEEP)
                 await app.run_worker_async(**_options())
         except (ConnectorException, OSError) as err:
             log.warning("the job queue is gone, reconnecting", extra={"why": type(err).__name__})

@@ -1,12 +1,16 @@
 """What has to be tidied now and then: partitions ahead of time, finished bookkeeping."""
 
+from contextlib import suppress
+
+from psycopg.errors import LockNotAvailable
+
 from connector.services import Services
 from connector.store import upkeep
 
 
 def work(services: Services) -> None:
     """Make room for next month's bodies and drop what nobody needs any more; safe to repeat."""
-    with services.store.transaction() as tx:
+    with suppress(LockNotAvailable), services.store.transaction() as tx:
         upkeep.make_partitions(tx)
     with services.store.transaction() as tx:
         upkeep.drop_stale_jobs(tx)

@@ -40,8 +40,8 @@ def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> None:
     batch = route.decide_all(tx, active, matched, book)
     route.save_book(tx, book)
     route.save(tx, batch)
-    links = [(m.prepared, m.joins or m.prepared.id) for m in matched]
-    deliveries.link_keys(tx, [(p.delivery.source, p.key, lead, p.submission.version) for p, lead in links])
+    joined = [(m.prepared, m.joins) for m in matched if m.joins]
+    deliveries.link_keys(tx, [(p.delivery.source, p.key, lead, p.submission.version) for p, lead in joined])
 
 
 def _read_all(
@@ -72,7 +72,7 @@ def _dedupe(
         known = newest.get((p.delivery.source, p.key))
         if known is None or p.submission.version > known.submission.version:
             newest[p.delivery.source, p.key] = p
-    claims = [(source, key, p.delivery.id, p.submission.version) for (source, key), p in newest.items()]
+    claims = [(source, key, p.delivery.id, p.id, p.submission.version) for (source, key), p in newest.items()]
     taken = deliveries.dedupe(tx, claims, read.CONTENT_WINDOW)
     fresh, newer, duplicates = [], [], []
     for p in prepared:

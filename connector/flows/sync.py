@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -27,11 +27,13 @@ PAGES = 50
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Events of one connection with what we know of their records."""
+    """Events of one connection with what we know of their records; `changed` is still to be stored."""
 
     connection: str
     events: Sequence[CrmEvent]
     bound: dict[tuple[str, str], Bound]
+    mirrored: dict[tuple[str, str], MirrorRow] = field(default_factory=dict)
+    changed: dict[tuple[str, str], MirrorRow] = field(default_factory=dict)
 
 
 def work(services: Services) -> int:
@@ -70,7 +72,7 @@ def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDeliver
     news = _take_up(tx, told)
     finished = []
     for delivery, (connection, changes) in parsed.items():
-        applied = sum(_apply_one(services, tx, news[connection], event) for event in changes)
+        applied = _apply_all(services, tx, news[connection], changes)
         finished.append(Finished(delivery, Fate.APPLIED, f"{applied} of {len(changes)} events were news"))
     deliveries.finish(tx, finished)
 
@@ -100,7 +102,18 @@ def apply(services: Services, tx: Transaction, connection: str, changes: Sequenc
     Applying an event twice, or after a later one, changes nothing.
     """
     news = _take_up(tx, {connection: changes})[connection]
-    return sum(_apply_one(services, tx, news, event) for event in changes)
+    return _apply_all(services, tx, news, changes)
+
+
+def _apply_all(services: Services, tx: Transaction, news: News, changes: Sequence[CrmEvent]) -> int:
+    applied = sum(_apply_one(services, tx, news, event) for event in changes)
+    _store_changed(tx, news)
+    return applied
+
+
+def _store_changed(tx: Transaction, news: News) -> None:
+    mirror.put(tx, list(news.changed.values()))
+    news.changed.clear()
 
 
 def _take_up(tx: Transaction, told: Mapping[str, Sequence[CrmEvent]]) -> dict[str, News]:
@@ -114,6 +127,8 @@ def _take_up(tx: Transaction, told: Mapping[str, Sequence[CrmEvent]]) -> dict[st
     }
     if any(_changes_capacity(each, event) for each in news.values() for event in each.events):
         ledger.lock(tx)
+    for each in news.values():
+        each.mirrored.update(mirror.known(tx, each.connection, sorted({_name(event) for event in each.events})))
     return news
 
 
@@ -161,7 +176,8 @@ def _is_lead_echo(event: CrmEvent, binding: Bound) -> bool:
     """Tell our own write of a lead coming back: what we act upon still has the value we wrote (P9)."""
     if event.record is None:
         return False
-    said = fingerprint(event.record.fields)
+    fields = event.record.fields
+    said = fingerprint({name: fields[name] for name in ("status", "owner") if name in fields})
     return all(said.get(name) == binding.written.get(name) for name in ("status", "owner"))
 
 
@@ -169,9 +185,10 @@ def _is_echo(record: Record | None, before: MirrorRow | None, binding: Bound | N
     """Tell our own write coming back: every field that changed has the value we wrote last (P9)."""
     if record is None or binding is None:
         return False
-    said, known = fingerprint(record.fields), fingerprint(before.fields if before else {})
-    changed = {name for name in said.keys() | known.keys() if said.get(name) != known.get(name)}
-    return all(said.get(name) == binding.written.get(name) for name in changed)
+    new, old = record.fields, before.fields if before else {}
+    said = fingerprint({name: new[name] for name in new if name not in old or new[name] != old[name]})
+    gone = old.keys() - new.keys()
+    return not gone & binding.written.keys() and all(binding.written.get(name) == said[name] for name in said)
 
 
 def _lead_changed(services: Services, tx: Transaction, event: CrmEvent, binding: Bound) -> bool:
@@ -206,14 +223,18 @@ def _owner_changed(services: Services, tx: Transaction, event: CrmEvent, lead: U
 
 
 def _mirrored(services: Services, tx: Transaction, news: News, event: CrmEvent, binding: Bound | None) -> bool:
-    before = mirror.get(tx, news.connection, str(event.ref.object_type), event.ref.id, lock=True)
+    before = news.mirrored.get(_name(event))
     if before is not None and before.changed_at >= event.occurred_at:
         return False
     row = _mirror_row(news.connection, event, before)
-    mirror.put(tx, row)
+    news.mirrored[_name(event)] = news.changed[_name(event)] = row
     if _is_echo(event.record, before, binding) and not _ticked_since(row.fields, binding):
         return False
-    for fact in _facts(news.connection, event, before, row, binding):
+    facts = _facts(news.connection, event, before, row, binding)
+    if facts:
+        # What follows from a fact reads the mirror.
+        _store_changed(tx, news)
+    for fact in facts:
         if events.put(tx, fact):
             followups.on_event(services, tx, fact)
     return True

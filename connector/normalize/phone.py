@@ -27,7 +27,8 @@ def read_phone(text: str, country: str) -> Phone | None:
     except NumberParseException:
         return None
     international = text.lstrip(" (").startswith("+")
-    known = phonenumbers.is_valid_number(parsed)
+    # Most are of the country asked about; trying all that share a prefix takes twice as long.
+    known = phonenumbers.is_valid_number_for_region(parsed, country) or phonenumbers.is_valid_number(parsed)
     if not known and not (international and phonenumbers.is_possible_number(parsed)):
         return None
     return Phone(

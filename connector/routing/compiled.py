@@ -11,7 +11,7 @@ from datetime import date
 
 from connector.model.lead import Facets
 from connector.model.routing import Condition, Rule, RuleSet, Term
-from connector.routing.conditions import facet, passes_domain
+from connector.routing.conditions import facet
 
 Value = str | int | None
 
@@ -66,20 +66,20 @@ class _Test:
 class _Compiled:
     """A rule with its tests."""
 
-    __slots__ = ("by_domain", "rule", "tests")
+    __slots__ = ("domain_tests", "rule", "tests")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         bucketed = _plain_countries(rule)
         # A rule for plain countries stands in their buckets only, so that condition needs no test.
         self.tests = tuple(_Test(c) for c in rule.conditions if c.field != "domain" and c is not bucketed)
-        self.by_domain = any(c.field == "domain" for c in rule.conditions)
+        self.domain_tests = tuple(_Test(c) for c in rule.conditions if c.field == "domain")
 
     def passes(self, values: dict[str, Value], facets: Facets, today: date) -> bool:
         rule = self.rule
         if (rule.valid_from and today < rule.valid_from) or (rule.valid_to and today > rule.valid_to):
             return False
-        if self.by_domain and rule.key not in facets.domain_rules:
+        if self.domain_tests and rule.key not in facets.domain_rules:
             return False
         for test in self.tests:  # noqa: SIM110 (the hottest loop there is: a generator costs twice as much)
             if not test.passes(values[test.field]):
@@ -96,7 +96,7 @@ class CompiledRules:
         self._fields = tuple({test.field for each in compiled for test in each.tests})
         self._anywhere = [each for each in compiled if not _countries(each.rule)]
         self._by_country = _bucket(compiled)
-        self._domain_rules = [each.rule for each in compiled if each.by_domain]
+        self._domain_rules = [each for each in compiled if each.domain_tests]
         self.custom_fields = frozenset(
             name.removeprefix("custom.") for name in self._fields if name.startswith("custom.")
         )
@@ -109,7 +109,10 @@ class CompiledRules:
 
     def domain_rules(self, domain: str) -> tuple[str, ...]:
         """Return the keys of the rules whose domain test this domain passes."""
-        return tuple(rule.key for rule in self._domain_rules if passes_domain(rule, domain))
+        value = domain.casefold() or None
+        return tuple(
+            each.rule.key for each in self._domain_rules if all(test.passes(value) for test in each.domain_tests)
+        )
 
 
 def _bucket(compiled: Sequence[_Compiled]) -> dict[str, list[_Compiled]]:

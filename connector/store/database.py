@@ -22,8 +22,12 @@ set_json_loads(orjson.loads)
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 #: Every statement here reaches its rows by an index. The statistics of queues that fill and drain are never
-#: up to date, and a plan that reads a whole backlog for each batch costs minutes.
-PLANS = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+#: up to date, and a plan that reads a whole backlog for each batch costs minutes. Nor do the plans depend on the
+#: values: planned once per connection, no statement probes the dead ends of a queue's index each time.
+PLANS = (
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off "
+    "-c plan_cache_mode=force_generic_plan"
+)
 
 #: A post must hear 503 within two seconds when PostgreSQL is gone.
 POOL_WAIT = 1.0

@@ -33,10 +33,11 @@ INSERT INTO delivery_body (delivery_id, received_at, sealed) SELECT id, received
 
 # The sort keeps two workers with the same keys from waiting for one another in a circle.
 _CLAIM_KEYS = """
-WITH n AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (s text, k text, d uuid, v bigint) ORDER BY s, k)
-INSERT INTO dedupe_key (source, key, delivery_id, version, seen_at) SELECT s, k, d, v, hearback_now() FROM n
-ON CONFLICT (source, key) DO UPDATE SET delivery_id = excluded.delivery_id, lead_id = NULL,
-    seen_at = excluded.seen_at
+WITH n AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (s text, k text, d uuid, l uuid, v bigint) ORDER BY s, k)
+INSERT INTO dedupe_key (source, key, delivery_id, lead_id, version, seen_at)
+SELECT s, k, d, l, v, hearback_now() FROM n
+ON CONFLICT (key, source) DO UPDATE SET delivery_id = excluded.delivery_id, lead_id = excluded.lead_id,
+    version = excluded.version, seen_at = excluded.seen_at
 WHERE dedupe_key.key LIKE 'content:%%' AND dedupe_key.seen_at < excluded.seen_at - %s
 """
 
@@ -217,15 +218,17 @@ def replay(tx: Transaction, delivery: UUID) -> bool:
 
 
 def dedupe(
-    tx: Transaction, source_keys: Sequence[tuple[str, str, UUID, int]], window: timedelta
+    tx: Transaction, claims: Sequence[tuple[str, str, UUID, UUID, int]], window: timedelta
 ) -> dict[tuple[str, str], tuple[UUID, UUID | None, int]]:
-    """Claim (source, key, delivery, version) and return those that were taken before, with their first use.
+    """Claim (source, key, delivery, lead, version) and return those taken before: first delivery, lead, version.
 
     A content key (`content:...`) older than `window` counts as free again (I10).
     """
-    if not source_keys:
+    if not claims:
         return {}
-    ordered = [{"s": s, "k": k, "d": d, "v": v} for s, k, d, v in sorted(source_keys, key=lambda row: row[:2])]
+    ordered = [
+        {"s": s, "k": k, "d": d, "l": lead, "v": v} for s, k, d, lead, v in sorted(claims, key=lambda row: row[:2])
+    ]
     tx.run_rows(_CLAIM_KEYS, ordered, window)
     return {(s, k): (d, lead, v) for s, k, d, lead, v in tx.all_rows(_TAKEN_KEYS, ordered)}
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
 from connector.store.database import Transaction
 
 
@@ -30,38 +28,47 @@ class MirrorRow:
 _COLUMNS = "connection, object_type, record_id, email, phone, domain, owner, open, fields, changed_at, deleted"
 
 
-def put(tx: Transaction, row: MirrorRow) -> MirrorRow | None:
-    """Store a record's newest state; return what was known before, None for a new record.
+_PUT = f"""
+INSERT INTO mirror_record ({_COLUMNS}) SELECT {_COLUMNS} FROM jsonb_to_recordset(%s::jsonb) AS n (
+    connection text, object_type text, record_id text, email text, phone text, domain text, owner text,
+    open boolean, fields jsonb, changed_at timestamptz, deleted boolean)
+ORDER BY record_id, object_type
+ON CONFLICT (record_id, object_type, connection) DO UPDATE SET email = excluded.email,
+    phone = excluded.phone, domain = excluded.domain, owner = excluded.owner, open = excluded.open,
+    fields = excluded.fields, changed_at = excluded.changed_at, deleted = excluded.deleted
+WHERE mirror_record.changed_at <= excluded.changed_at
+"""  # noqa: S608 (constants only)
+
+_KNOWN = f"""
+SELECT {", ".join(f"m.{column}" for column in _COLUMNS.split(", "))}
+FROM unnest(%s::text[], %s::text[]) AS n (t, r)
+JOIN mirror_record m ON m.record_id = n.r AND m.object_type = n.t AND m.connection = %s
+ORDER BY m.record_id, m.object_type FOR UPDATE OF m
+"""  # noqa: S608 (constants only)
+
+
+def put(tx: Transaction, rows: Sequence[MirrorRow]) -> None:
+    """Store the newest state of records, each at most once.
 
     An older state than the stored one changes nothing (deliveries may come out of order).
     """
-    before = get(tx, row.connection, row.object_type, row.record_id, lock=True)
-    tx.run(
-        f"INSERT INTO mirror_record ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "  # noqa: S608
-        "ON CONFLICT (connection, object_type, record_id) DO UPDATE SET email = excluded.email, "
-        "phone = excluded.phone, domain = excluded.domain, owner = excluded.owner, open = excluded.open, "
-        "fields = excluded.fields, changed_at = excluded.changed_at, deleted = excluded.deleted "
-        "WHERE mirror_record.changed_at <= excluded.changed_at",
-        row.connection,
-        row.object_type,
-        row.record_id,
-        row.email,
-        row.phone,
-        row.domain,
-        row.owner,
-        row.open,
-        Jsonb(dict(row.fields)),
-        row.changed_at,
-        row.deleted,
-    )
-    return before
+    if rows:
+        tx.run_rows(_PUT, rows)
 
 
-def get(tx: Transaction, connection: str, object_type: str, record_id: str, *, lock: bool = False) -> MirrorRow | None:
+def known(tx: Transaction, connection: str, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], MirrorRow]:
+    """Lock and return the mirrored records among the given (object type, record id)."""
+    if not refs:
+        return {}
+    types, ids = (list(column) for column in zip(*refs, strict=True))
+    return {(row[1], row[2]): MirrorRow(*row) for row in tx.all(_KNOWN, types, ids, connection)}
+
+
+def get(tx: Transaction, connection: str, object_type: str, record_id: str) -> MirrorRow | None:
     """Return a mirrored record."""
     row = tx.one(
         f"SELECT {_COLUMNS} FROM mirror_record "  # noqa: S608 (constants only)
-        "WHERE connection = %s AND object_type = %s AND record_id = %s" + (" FOR UPDATE" if lock else ""),
+        "WHERE connection = %s AND object_type = %s AND record_id = %s",
         connection,
         object_type,
         record_id,

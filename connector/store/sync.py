@@ -21,7 +21,7 @@ def bound(tx: Transaction, connection: str, refs: Sequence[tuple[str, str]]) -> 
     types, ids = (list(column) for column in zip(*refs, strict=True))
     rows = tx.all(
         "SELECT object_type, record_id, key, written FROM binding "
-        "JOIN unnest(%s::text[], %s::text[]) AS n (t, r) ON object_type = t AND record_id = r WHERE connection = %s",
+        "JOIN unnest(%s::text[], %s::text[]) AS n (t, r) ON record_id = r AND object_type = t WHERE connection = %s",
         types,
         ids,
         connection,

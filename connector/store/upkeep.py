@@ -11,7 +11,15 @@ KEY_DAYS = 30
 
 
 def make_partitions(tx: Transaction) -> None:
-    """Create the monthly partitions of delivery bodies for this month and the next."""
+    """Create the monthly partitions of delivery bodies for this month and the next.
+
+    A new partition locks the whole table, and every post would queue behind a lock that waits: it gives up
+    soon and is tried again a minute later, as next month's has weeks of time.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: the table was busy.
+    """
+    tx.run("SET LOCAL lock_timeout = '200ms'")
     first = tx.now().date().replace(day=1)
     for _ in range(2):
         following = _next_month(first)

@@ -124,7 +124,7 @@ class Crm:
     def deal(self, deal: str = "d1", *, seller: str = "u-anna", **fields: object) -> None:
         values = {"amount": "1200.00", "currency": "EUR", "stage": "won", **fields}
         with self.services.store.transaction() as tx:
-            mirror.put(tx, MirrorRow(CRM, "deal", deal, "", "", "", seller, True, values, WON_AT))
+            mirror.put(tx, [MirrorRow(CRM, "deal", deal, "", "", "", seller, True, values, WON_AT)])
 
     def tell(self, type_: str, record: str, at: datetime, *, object_type: str = "deal", **attributes: object) -> None:
         event = Event(type_, CRM, f"{record}/{at.isoformat()}", object_type, record, at, attributes)

@@ -62,6 +62,7 @@ def test_the_revisions_are_one_line_of_numbers() -> None:
 def test_an_upgraded_database_is_the_same_as_a_fresh_one(database_url: str, empty_database_url: str) -> None:
     for revision in revisions():
         upgrade(empty_database_url, revision)
+    migrations.apply(empty_database_url)
 
     assert shape(empty_database_url) == shape(database_url)
 

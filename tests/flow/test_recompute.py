@@ -76,7 +76,7 @@ class Office:
         domain = f"{company}.example"
         account = MirrorRow("crm", "account", f"ac-{company}", "", "", domain, owner, True, {}, datetime.now(UTC))
         with self._store.transaction() as tx:
-            mirror.put(tx, account)
+            mirror.put(tx, [account])
 
     def decisions(self) -> list[DecisionRow]:
         with self._store.transaction() as tx:

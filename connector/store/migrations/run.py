@@ -1,14 +1,18 @@
 """Bring a database to the newest schema, whoever else is doing the same."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 from alembic import command
 from alembic.config import Config
+from psycopg.errors import LockNotAvailable
 from sqlalchemy.exc import OperationalError as SQLAlchemyOperationalError
 
 from connector.errors import StoreUnavailable
+from connector.store.database import Transaction
 from connector.store.locks import MIGRATE
+from connector.store.upkeep import make_partitions
 
 FOLDER = Path(__file__).parent
 
@@ -33,6 +37,8 @@ def _upgrade(url: str) -> str:
         guard.execute("SELECT pg_advisory_lock(%s)", (MIGRATE,))
         config.attributes["url"] = url
         command.upgrade(config, "head")
+        with suppress(LockNotAvailable), guard.transaction():
+            make_partitions(Transaction(guard))
         row = guard.execute("SELECT version_num FROM alembic_version").fetchone()
     assert row is not None
     return str(row[0])

@@ -86,16 +86,19 @@ CREATE TABLE dedupe_key (
     lead_id uuid,
     version bigint NOT NULL DEFAULT 1,
     seen_at timestamptz NOT NULL,
-    PRIMARY KEY (source, key)
+    -- The selective column leads each key: with stale statistics the planner takes any index for a good one.
+    PRIMARY KEY (key, source)
 );
+CREATE INDEX dedupe_seen ON dedupe_key USING brin (seen_at);
 CREATE TABLE idempotency_key (
     client text NOT NULL,
     key text NOT NULL,
     fingerprint bytea NOT NULL,
     delivery_id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (client, key)
+    PRIMARY KEY (key, client)
 );
+CREATE INDEX idempotency_created ON idempotency_key USING brin (created_at);
 """
 
 LEAD = """
@@ -137,7 +140,7 @@ CREATE TABLE person_key (
     kind text NOT NULL,
     value text NOT NULL,
     lead_id uuid NOT NULL,
-    PRIMARY KEY (kind, value)
+    PRIMARY KEY (value, kind)
 );
 """
 
@@ -194,11 +197,10 @@ CREATE TABLE command (
     outcome text,
     error text,
     finished_at timestamptz
-);
--- A lease touches no indexed column, so leasing is a heap-only update.
+) WITH (fillfactor = 50);
+-- A lease touches no indexed column: with room on its page it is a heap-only update.
 CREATE INDEX command_pending ON command (connection, object_type, seq) WHERE state = 'pending';
-CREATE INDEX command_key ON command (connection, key, seq) WHERE state IN ('pending', 'dead');
-CREATE INDEX command_lead ON command (lead_id) WHERE lead_id IS NOT NULL;
+CREATE INDEX command_key ON command (key, connection, seq) WHERE state IN ('pending', 'dead');
 CREATE INDEX command_dead ON command (seq) WHERE state IN ('dead', 'parked');
 
 CREATE TABLE binding (
@@ -207,9 +209,9 @@ CREATE TABLE binding (
     object_type text NOT NULL,
     record_id text NOT NULL,
     written jsonb NOT NULL DEFAULT '{}',
-    PRIMARY KEY (connection, key)
+    PRIMARY KEY (key, connection)
 );
-CREATE INDEX binding_record ON binding (connection, object_type, record_id);
+CREATE INDEX binding_record ON binding (record_id, object_type, connection);
 
 CREATE TABLE connection_state (
     connection text PRIMARY KEY,
@@ -233,7 +235,7 @@ CREATE TABLE mirror_record (
     fields jsonb NOT NULL,
     changed_at timestamptz NOT NULL,
     deleted boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (connection, object_type, record_id)
+    PRIMARY KEY (record_id, object_type, connection)
 );
 CREATE INDEX mirror_email ON mirror_record (email) WHERE email <> '';
 CREATE INDEX mirror_phone ON mirror_record (phone) WHERE phone <> '';
@@ -249,9 +251,9 @@ CREATE TABLE event (
     occurred_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT hearback_now(),
     attributes jsonb NOT NULL DEFAULT '{}',
-    UNIQUE (source, source_id, type)
+    UNIQUE (source_id, source, type)
 );
-CREATE INDEX event_record ON event (source, object_type, record_id, occurred_at);
+CREATE INDEX event_record ON event (record_id, object_type, source, occurred_at);
 CREATE TRIGGER event_immutable BEFORE UPDATE OR DELETE ON event
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 """
