@@ -33,9 +33,10 @@ def bench(rig: Rig) -> dict[str, Any]:
             time.sleep(0.1)
         stop.set()
         watcher.join()
-    waits = [seen[email] - posted["starts"][n] for n, email in enumerate(wanted)]
+    waits = [seen[email] - posted["starts"][n] for n, email in enumerate(wanted) if email in seen]
     return {
         "rate": f"{RATE}/s for {SECONDS} s",
+        "not_readable_within_a_minute": count - len(waits),
         "owner_readable_p50_ms": round(percentile(waits, 0.5) * 1000),
         "owner_readable_p99_ms": round(percentile(waits, 0.99) * 1000),
         "acknowledged_p50_ms": round(percentile(posted["latencies"], 0.5) * 1000, 1),
