@@ -4,14 +4,16 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import procrastinate
 from procrastinate.exceptions import ConnectorException
 
-from connector.errors import ConnectorError, StoreUnavailable
+from connector.errors import ConnectorError, HearbackError, StoreUnavailable
 from connector.flows import deliver, followups, held, housekeeping, intake, sync
 from connector.services import Services
+from connector.wakes import expand
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,14 @@ class Singly:
         self._lock = threading.Lock()
         self._running: set[str] = set()
         self._again: set[str] = set()
+
+    def again(self, job: str) -> bool:
+        """Ask the run in progress for one more round; return False when there is none."""
+        with self._lock:
+            if job in self._running:
+                self._again.add(job)
+                return True
+            return False
 
     def run(self, job: str, work: Callable[[], None]) -> None:
         """Run `work`, or leave it to the run in progress."""
@@ -53,12 +63,25 @@ class Singly:
 
 
 class Workers:
-    """The jobs of this process."""
+    """The jobs of this process.
+
+    A wake-up for a job that runs here already is a note in memory: if this process dies, the sweep of another
+    makes up for it.
+    """
 
     def __init__(self, services: Services) -> None:
         self.services = services
         self._singly = Singly()
         self.stopping = threading.Event()
+        self._lend_a_hand = services.wake
+        services.wake = self._wake
+
+    def _wake(self, queue: str) -> None:
+        # Work is committed already: a wake-up that fails must not look as if the work had.
+        with suppress(HearbackError):
+            for job in expand(self.services, queue):
+                if not self._singly.again(job):
+                    self._lend_a_hand(job)
 
     def run(self, job: str) -> None:
         """Work off a queue until nothing is waiting."""
@@ -70,7 +93,7 @@ class Workers:
             while not self.stopping.is_set() and self._once(job):
                 rounds += 1
                 if rounds % LEND_A_HAND == 2:  # noqa: PLR2004 (one round is no backlog yet)
-                    self.services.wake(job)
+                    self._lend_a_hand(job)
         except StoreUnavailable:
             log.warning("the store is gone, work waits", extra={"job": job})
         except ConnectorError as err:

@@ -1,7 +1,7 @@
 """What a decision reads of the people at one instant: balances, open leads, debts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,12 @@ class Book:
     def post(self, balances: Mapping[str, int], owner: str | None, seq: int) -> None:
         """Enter a decision: new balances, and one more open lead for its owner."""
         for person, balance in balances.items():
-            self._put(person, replace(self.standing(person), balance=balance))
+            known = self.standing(person)
+            self._put(person, Standing(balance, known.last_seq, known.open_leads, known.paused))
         if owner is not None:
             before = self.standing(owner)
             charged = seq if owner in balances else before.last_seq
-            self._put(owner, replace(before, open_leads=before.open_leads + 1, last_seq=charged))
+            self._put(owner, Standing(before.balance, charged, before.open_leads + 1, before.paused))
         self.decisions = seq
 
     def changes(self) -> dict[str, Standing]:
