@@ -276,9 +276,9 @@ class Story:
 
     def the_first_saxon_is_closed(self) -> None:
         lead, _ = self._crm.the("leads", Email="eva@eins.example")
-        before = self._cursor()
         self._crm.change("leads", lead, Status="Closed")
-        events = [change for change in self._crm.changes(before) if change["record"]["id"] == lead]
+        # Told again after a crash, the CRM says the same: closing twice changes nothing.
+        events = [change for change in self._crm.changes("") if change["record"]["id"] == lead]
         body = json.dumps({"events": events}).encode()
         _until_answered(
             lambda: accept(self._services, a_delivery(f"crm:{CONNECTION}", body, "application/json"), verified="yes")
