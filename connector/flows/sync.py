@@ -11,7 +11,7 @@ from connector.errors import ConfigurationError, ConnectorError
 from connector.flows import followups, read
 from connector.flows.batches import work_off
 from connector.flows.deliver import fingerprint
-from connector.model.crm import CrmEvent, EventType, ObjectType, Record
+from connector.model.crm import CrmEvent, EventType, ObjectType, Record, Value
 from connector.model.delivery import Fate
 from connector.services import Services
 from connector.store import Transaction, deliveries, events, leads, ledger, mirror, sync
@@ -177,8 +177,7 @@ def _is_lead_echo(event: CrmEvent, binding: Bound) -> bool:
     if event.record is None:
         return False
     fields = event.record.fields
-    said = fingerprint({name: fields[name] for name in ("status", "owner") if name in fields})
-    return all(said.get(name) == binding.written.get(name) for name in ("status", "owner"))
+    return _are_ours({name: fields.get(name) for name in ("status", "owner")}, binding)
 
 
 def _is_echo(record: Record | None, before: MirrorRow | None, binding: Bound | None) -> bool:
@@ -186,9 +185,18 @@ def _is_echo(record: Record | None, before: MirrorRow | None, binding: Bound | N
     if record is None or binding is None:
         return False
     new, old = record.fields, before.fields if before else {}
-    said = fingerprint({name: new[name] for name in new if name not in old or new[name] != old[name]})
-    gone = old.keys() - new.keys()
-    return not gone & binding.written.keys() and all(binding.written.get(name) == said[name] for name in said)
+    changed = {name: new.get(name) for name in new.keys() | old.keys() if new.get(name) != old.get(name)}
+    return _are_ours(changed, binding)
+
+
+def _are_ours(values: Mapping[str, Value], binding: Bound) -> bool:
+    """Tell whether each of these values is the one we wrote last, or one that is being written."""
+    said = fingerprint(values)
+    return all(
+        binding.written.get(name, said[name] if value is None else "") == said[name]
+        or any(name in sent and sent[name] == value for sent in binding.sending)
+        for name, value in values.items()
+    )
 
 
 def _lead_changed(services: Services, tx: Transaction, event: CrmEvent, binding: Bound) -> bool:

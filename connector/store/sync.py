@@ -1,17 +1,32 @@
 """Cursors of the change feeds, and which of a CRM's records carry our key."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from connector.store.database import Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A record of ours in a CRM; `written` holds a short hash of each field as we last wrote it."""
+    """A record of ours in a CRM.
+
+    `written` holds a short hash of each field as we last wrote it, `sending` the values of commands that were
+    sent and have no recorded answer: the CRM may show them already.
+    """
 
     key: str
     written: dict[str, str]
+    sending: Sequence[Mapping[str, Any]] = ()
+
+
+_BOUND = """
+SELECT b.object_type, b.record_id, b.key, b.written,
+    ARRAY(SELECT c.fields FROM command c WHERE c.key = b.key AND c.connection = b.connection
+          AND c.state IN ('pending', 'dead') AND (c.unknown OR c.leased_until IS NOT NULL) ORDER BY c.seq)
+FROM binding b JOIN unnest(%s::text[], %s::text[]) AS n (t, r) ON b.record_id = n.r AND b.object_type = n.t
+WHERE b.connection = %s
+"""
 
 
 def bound(tx: Transaction, connection: str, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Bound]:
@@ -19,14 +34,7 @@ def bound(tx: Transaction, connection: str, refs: Sequence[tuple[str, str]]) -> 
     if not refs:
         return {}
     types, ids = (list(column) for column in zip(*refs, strict=True))
-    rows = tx.all(
-        "SELECT object_type, record_id, key, written FROM binding "
-        "JOIN unnest(%s::text[], %s::text[]) AS n (t, r) ON record_id = r AND object_type = t WHERE connection = %s",
-        types,
-        ids,
-        connection,
-    )
-    return {(row[0], row[1]): Bound(row[2], row[3]) for row in rows}
+    return {(row[0], row[1]): Bound(*row[2:]) for row in tx.all(_BOUND, types, ids, connection)}
 
 
 def hear(tx: Transaction, connection: str, told: Sequence[tuple[str, str, str]]) -> None:

@@ -145,6 +145,24 @@ def test_a_second_tick_is_seen_though_the_reopening_between_is_not(desk: Desk, h
     assert statuses(desk, key) == ["open", "open", "done"]
 
 
+def test_our_own_reopening_is_no_news_although_its_answer_was_lost(desk: Desk) -> None:
+    """P9: only a person reopens a task in the log of events."""
+    key = sold(desk)
+    desk.send()
+    (task,) = [id_ for id_, fields in desk.crm.records.items() if fields["key"] == key]
+    look(desk, task, ObjectType.TASK, status="done")
+    followups.sweep(desk.services)
+    desk.crm.script.append(lost())
+    desk.send()
+
+    look(desk, task, ObjectType.TASK)
+    send_late(desk)
+    look(desk, task, ObjectType.TASK)
+
+    told = desk.rows("SELECT type FROM event WHERE object_type = 'task' ORDER BY id")
+    assert told == [("task.completed",)]
+
+
 def test_a_sale_finds_its_lead_though_the_leads_record_was_not_known_at_first(desk: Desk) -> None:
     """B1: consent is the lead's, so without it nobody would be asked."""
     desk.post(**jan(einwilligung="ja"))
