@@ -4,14 +4,16 @@ from contextlib import suppress
 
 from psycopg.errors import LockNotAvailable
 
+from connector.flows import sealing
 from connector.services import Services
 from connector.store import upkeep
 
 
 def work(services: Services) -> None:
-    """Make room for next month's bodies and drop what nobody needs any more; safe to repeat."""
+    """Make room for next month's bodies, drop what nobody needs any more, seal decisions; safe to repeat."""
     with suppress(LockNotAvailable), services.store.transaction() as tx:
         upkeep.make_partitions(tx)
     with services.store.transaction() as tx:
         upkeep.drop_stale_jobs(tx)
         upkeep.drop_old_keys(tx)
+    sealing.work(services)

@@ -6,6 +6,8 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from connector.model.canonical import canonical
 from connector.model.lead import Facets
 from connector.model.ruleset_document import from_document
@@ -55,10 +57,18 @@ def recompute(record: bytes, rule_set_document: bytes) -> bytes:
     Raises:
         ValueError: the record was written by an engine this code does not know.
     """
-    written = json.loads(record)
+    return recompute_by(record, CompiledRules(from_document(json.loads(rule_set_document))))
+
+
+def recompute_by(record: bytes, rules: CompiledRules) -> bytes:
+    """Take the decision again as `recompute` does, with a rule set made ready once for many records.
+
+    Raises:
+        ValueError: the record was written by an engine this code does not know.
+    """
+    written = orjson.loads(record)
     if written["engine"] != ENGINE:
         raise ValueError(f"engine {written['engine']} is not known here; this is engine {ENGINE}")
-    rules = CompiledRules(from_document(json.loads(rule_set_document)))
     standings = {person: _standing(row) for person, row in written["book"].items()}
     book = Book(standings, written["seq"] - 1)
     return record_of(decide(_case(written["case"]), rules, book), book)

@@ -56,6 +56,17 @@ def since(tx: Transaction, seq: int, limit: int) -> list[DecisionRow]:
     return _rows(tx, "WHERE seq > %s ORDER BY seq LIMIT %s", seq, limit)
 
 
+def between(tx: Transaction, first: int, last: int) -> list[DecisionRow]:
+    """Return the decisions with these numbers, both ends included, in order."""
+    return _rows(tx, "WHERE seq BETWEEN %s AND %s ORDER BY seq", first, last)
+
+
+def digests(tx: Transaction, seq: int, limit: int) -> list[tuple[int, bytes]]:
+    """Return number and digest of decisions after a sequence number, in order."""
+    rows = tx.all("SELECT seq, digest FROM decision WHERE seq > %s ORDER BY seq LIMIT %s", seq, limit)
+    return [(number, bytes(digest)) for number, digest in rows]
+
+
 def _rows(tx: Transaction, where: str, *parameters: object) -> list[DecisionRow]:
     rows = tx.all(
         "SELECT seq, lead_id, assign_seq, decided_at, rule_set, outcome, owner, record, digest FROM decision " + where,  # noqa: S608 (constants only)

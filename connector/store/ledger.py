@@ -16,6 +16,13 @@ def lock(tx: Transaction) -> int:
     return int(row[0])
 
 
+def decisions(tx: Transaction) -> int:
+    """Return how many decisions have been taken so far, without waiting for anybody."""
+    row = tx.one("SELECT decisions FROM ledger")
+    assert row is not None
+    return int(row[0])
+
+
 def entries(tx: Transaction) -> dict[str, tuple[int, int, int]]:
     """Return balance, last turn and open leads of everyone in the ledger."""
     rows = tx.all("SELECT person, balance, last_seq, open_leads FROM ledger_entry")

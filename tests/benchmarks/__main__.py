@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import intake, latency, pipeline
+from tests.benchmarks import intake, latency, pipeline, verify
 from tests.benchmarks.rig import rig
 
-BENCHES = {"intake": intake.bench, "pipeline": pipeline.bench, "latency": latency.bench}
+BENCHES = {"intake": intake.bench, "pipeline": pipeline.bench, "latency": latency.bench, "verify": verify.bench}
 
 
 def main() -> None:

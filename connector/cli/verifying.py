@@ -1,0 +1,52 @@
+"""`hearback verify`: nothing decided was changed since."""
+
+import os
+import sys
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from connector.cli.listing import as_json, show_one
+from connector.cli.options import at_least_one
+from connector.flows import verify as flow
+from connector.store import embedded
+
+#: More would scroll the first ones, which matter most, off the screen.
+SHOWN = 20
+
+
+@click.command()
+@click.option("--processes", type=at_least_one, default=os.cpu_count() or 1, show_default="one per core")
+@click.option(
+    "--seal", default="", help="A seal kept elsewhere (the log has each): it must be the newest one or in the chain."
+)
+@as_json
+def verify(processes: int, seal: str, as_json: bool) -> None:
+    """Take every stored decision again and check the chain of seals."""
+    columns = (TextColumn("decisions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("decisions", total=None)
+        report = flow.verify(
+            embedded.database_url(owner=True),
+            processes=processes,
+            kept=seal.casefold(),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    show_one(asdict(report), as_json=True) if as_json else _tell(report)
+    if report.problems:
+        sys.exit(1)
+
+
+def _tell(report: flow.Report) -> None:
+    for problem in report.problems[:SHOWN]:
+        click.echo(f"decision {problem.seq}: {problem.what}")
+    if len(report.problems) > SHOWN:
+        click.echo(f"... and {len(report.problems) - SHOWN} more; --json lists all")
+    click.echo(
+        f"{report.decisions} decisions taken again, {report.seals} seals checked: "
+        + (f"{len(report.problems)} problems." if report.problems else "all as they were written.")
+    )
+    if report.newest:
+        click.echo(f"Newest seal: {report.newest} (keep a copy elsewhere, and give it next time with --seal)")
