@@ -1,17 +1,21 @@
 """`hearback verify`: nothing decided was changed since."""
 
 import os
+import shutil
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from connector.cli import checker
 from connector.cli.listing import as_json, show_one
 from connector.cli.options import at_least_one
+from connector.flows import audit
 from connector.flows import verify as flow
-from connector.store import embedded
+from connector.store import Store, embedded
 
 #: More would scroll the first ones, which matter most, off the screen.
 SHOWN = 20
@@ -22,9 +26,17 @@ SHOWN = 20
 @click.option(
     "--seal", default="", help="A seal kept elsewhere (the log has each): it must be the newest one or in the chain."
 )
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Instead write all decisions into this folder, with a checker that needs Python alone.",
+)
 @as_json
-def verify(processes: int, seal: str, as_json: bool) -> None:
+def verify(processes: int, seal: str, export: Path | None, as_json: bool) -> None:
     """Take every stored decision again and check the chain of seals."""
+    if export:
+        _export(export)
+        return
     columns = (TextColumn("decisions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("decisions", total=None)
@@ -37,6 +49,17 @@ def verify(processes: int, seal: str, as_json: bool) -> None:
     show_one(asdict(report), as_json=True) if as_json else _tell(report)
     if report.problems:
         sys.exit(1)
+
+
+def _export(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        Store(embedded.database_url(owner=True), size=1) as store,
+        (folder / "decisions.jsonl").open("w", encoding="utf-8") as file,
+    ):
+        file.writelines(audit.lines(store))
+    shutil.copy(checker.__file__, folder / "checker.py")
+    click.echo(f"To check it: python3 {folder / 'checker.py'} {folder / 'decisions.jsonl'}")
 
 
 def _tell(report: flow.Report) -> None:

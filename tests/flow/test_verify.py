@@ -1,5 +1,9 @@
 """P4: whatever is changed in stored decisions afterwards is found."""
 
+import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from office import Office, decide_under_two_versions
 
+from connector.cli import checker
 from connector.cli.app import main
 from connector.flows import sealing, verify
 from connector.flows.verify import Problem
@@ -160,3 +165,65 @@ def test_the_command_says_what_it_found(office: Office, database_url: str, monke
     assert f"{len(office.decisions())} decisions taken again" in fine.output
     assert broken.exit_code == 1
     assert "decision 1: the columns do not say what the record says" in broken.output
+
+
+def check_alone(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the exported checker as a stranger would: isolated, without any library."""
+    command = [sys.executable, "-I", "-S", str(folder / "checker.py"), str(folder / "decisions.jsonl")]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def exported(office: Office, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HEARBACK_DATABASE_URL", database_url)
+    folder = tmp_path / "audit"
+    told = CliRunner().invoke(main, ["verify", "--export", str(folder)])
+    assert told.exit_code == 0, told.output
+    assert "checker.py" in told.output
+    return folder
+
+
+def test_an_export_is_checked_without_us(office: Office, exported: Path) -> None:
+    done = check_alone(exported)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(office.decisions())} decisions, 2 rule sets" in done.stdout
+
+
+def test_any_changed_character_of_an_export_is_found(exported: Path) -> None:
+    file = exported / "decisions.jsonl"
+    text = file.read_text("utf-8")
+    # One character in each line, somewhere else each time; only sealed decisions are safe against a new digest.
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        at = (number * 97 + 40) % (len(line) - 2)
+        changed = line[:at] + ("0" if line[at] != "0" else "1") + line[at + 1 :]
+        _, problems = checker.check([*lines[:number], changed, *lines[number + 1 :]])
+        assert problems, (number, at)
+
+
+def test_a_line_taken_out_of_an_export_is_found(exported: Path) -> None:
+    lines = (exported / "decisions.jsonl").read_text("utf-8").splitlines()
+    seals = [number for number, line in enumerate(lines) if '"seal"' in line]
+
+    for number in {*range(seals[-1]), *range(len(lines) - 2, len(lines))}:
+        _, problems = checker.check([*lines[:number], *lines[number + 1 :]])
+        assert problems, lines[number]
+
+
+def test_a_turn_given_to_somebody_owed_less_is_found(exported: Path) -> None:
+    """The ledger's rule itself is checked, also where digests and seals were made anew."""
+    lines = (exported / "decisions.jsonl").read_text("utf-8").splitlines()
+    entries = [json.loads(line) for line in lines]
+    first = next(entry for entry in entries if entry.get("decision") == 1)
+    record = json.loads(first["record"])
+    other = next(person for person in record["postings"] if person != record["owner"])
+    record["postings"][other][3] -= 1_000_000_000
+    record["postings"][record["owner"]][3] += 1_000_000_000
+    record["owner"] = other
+    first["record"] = json.dumps(record)
+    first["digest"] = hashlib.sha256(first["record"].encode()).hexdigest()
+
+    _, problems = checker.check(json.dumps(entry) for entry in entries if "seal" not in entry)
+
+    assert any("does not go on from where it was" in problem for problem in problems)
