@@ -12,6 +12,10 @@ class ConfigurationError(HearbackError):
     """The configuration or the environment is wrong: refuse to start, and say what to do."""
 
 
+class NoWorkingTime(HearbackError):
+    """A calendar, less absences, holds too little working time: tell an admin, decide without it."""
+
+
 class StoreUnavailable(HearbackError):
     """PostgreSQL does not answer: nothing was stored, try again later."""
 

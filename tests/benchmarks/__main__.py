@@ -9,17 +9,23 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import intake, latency, pipeline, verify
+from tests.benchmarks import deadline, intake, latency, pipeline, verify
 from tests.benchmarks.rig import rig
 
 BENCHES = {"intake": intake.bench, "pipeline": pipeline.bench, "latency": latency.bench, "verify": verify.bench}
+#: Those that need neither a database nor a process.
+PURE = {"deadline": deadline.bench}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHES)}; all if none is given")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join([*PURE, *BENCHES])}; all if none is given")
     given = parser.parse_args()
     results: dict[str, dict[str, Any]] = {}
+    for name, pure in PURE.items():
+        if not given.names or name in given.names:
+            results[name] = pure()
+            show(name, results[name])
     for name, bench in BENCHES.items():
         if not given.names or name in given.names:
             with rig() as made:

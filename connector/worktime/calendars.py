@@ -1,7 +1,7 @@
-"""Business calendars: due instants over weekends and holidays. Pure: no I/O, no clock, no randomness."""
+"""What a business calendar is: a time zone, windows per weekday, public holidays and days that differ."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,28 +9,33 @@ import holidays
 from holidays.version import __version__ as _holidays_version
 
 from connector.errors import ConfigurationError
-from connector.model.followup import Span, Unit
+from connector.model.working import SpecialDay, Week, Window
 
 #: Which holiday data a due instant was computed with (aftersales S2).
 DATASET = f"holidays {_holidays_version}"
 
-#: The local wall time at which a day's work is due.
-DUE_TIME = time(17, 0)
-
-_SATURDAY = 5
+#: The week of a calendar that names only a place: Monday to Friday, 09:00 to 17:00.
+OFFICE_WEEK: Week = (((9 * 60, 17 * 60),),) * 5 + ((),) * 2
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Where somebody works: a time zone, and the public holidays of a country or one of its subdivisions."""
+    """Where and when somebody works; without a country there are no public holidays."""
 
     timezone: str
     country: str
     subdivision: str = ""
+    name: str = ""
+    week: Week = OFFICE_WEEK
+    special_days: tuple[SpecialDay, ...] = ()
+
+    def __hash__(self) -> int:
+        # Every look-up of a day hashes its calendar; weeks and special days seldom tell two of one name apart.
+        return hash((self.timezone, self.country, self.subdivision, self.name))
 
     def __str__(self) -> str:
         place = f"{self.country}-{self.subdivision}" if self.subdivision else self.country
-        return f"{place} {self.timezone}"
+        return " ".join(part for part in (self.name, place, self.timezone) if part)
 
 
 @lru_cache(maxsize=1024)
@@ -53,40 +58,24 @@ def calendar(code: str, timezone: str) -> Calendar:
     return found
 
 
-def add(anchor: datetime, span: Span, calendar: Calendar) -> datetime:
-    """Return the UTC instant `span` after (before, if negative) an aware instant (aftersales S1, S2).
-
-    Hours are elapsed time. Days end at 17:00 local wall time; day 0 is the anchor's local date,
-    working day or not, and business day n is the n-th working day after it.
-    """
-    if span.unit is Unit.HOURS:
-        return anchor.astimezone(UTC) + timedelta(hours=span.amount)
-    zone = ZoneInfo(calendar.timezone)
-    start = anchor.astimezone(zone).date()
-    if span.unit is Unit.BUSINESS_DAYS:
-        day = _working_day(start, span.amount, calendar)
-    else:
-        day = start + timedelta(days=span.amount)
-    return datetime.combine(day, DUE_TIME, zone).astimezone(UTC)
+def windows_on(day: date, calendar: Calendar) -> tuple[Window, ...]:
+    """Return the windows of a local date, none if it is closed."""
+    for special in calendar.special_days:
+        if special.day == day:
+            return special.windows
+    if calendar.country and day in _holidays(calendar.country, calendar.subdivision, day.year):
+        return ()
+    return calendar.week[day.weekday()]
 
 
 def is_working_day(day: date, calendar: Calendar) -> bool:
-    """Tell whether `day` is from Monday to Friday and no public holiday."""
-    return day.weekday() < _SATURDAY and day not in _holidays(calendar.country, calendar.subdivision, day.year)
+    """Tell whether `day` has a window: for a bare place, from Monday to Friday and no public holiday."""
+    return bool(windows_on(day, calendar))
 
 
 def local_date(instant: datetime, calendar: Calendar) -> date:
     """Return the calendar's date at an aware instant."""
     return instant.astimezone(ZoneInfo(calendar.timezone)).date()
-
-
-def _working_day(start: date, count: int, calendar: Calendar) -> date:
-    step = timedelta(days=1 if count > 0 else -1)
-    day, left = start, abs(count)
-    while left:
-        day += step
-        left -= is_working_day(day, calendar)
-    return day
 
 
 @lru_cache(maxsize=512)
