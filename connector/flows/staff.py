@@ -17,7 +17,11 @@ def calendar_of(settings: Settings, person: str) -> Calendar:
     known = settings.people.get(person)
     if known is None:
         return calendar(settings.country, settings.timezone)
-    return calendar(known.calendar or settings.country, known.timezone or settings.timezone)
+    timezone = known.timezone or settings.timezone
+    named = settings.calendars.get(known.calendar)
+    if named is not None:
+        return Calendar(timezone, named.country, named.subdivision, named.key, named.week, named.special_days)
+    return calendar(known.calendar or settings.country, timezone)
 
 
 def language_of(settings: Settings, person: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from connector.errors import ConfigurationError
 from connector.model.people import Person, Role
 from connector.model.routing import Rep, Rule, RuleSet
-from connector.settings import goals, organisation, people, plans, pools, territories
+from connector.settings import calendars, goals, organisation, people, plans, pools, territories
 from connector.settings.complaints import Complaint, Complaints, Severity, suggestion
 from connector.settings.document import build, to_document
 from connector.settings.people import Staff
@@ -21,6 +21,7 @@ ENTRIES = (
     organisation.FILE,
     people.FILE,
     people.TEAMS,
+    calendars.FILE,
     territories.FILE,
     pools.FILE,
     plans.FOLDER,
@@ -49,7 +50,8 @@ def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str]
     complaints = Complaints()
     about = organisation.read_organisation(folder, complaints)
     organisation.check_kinds(about, adapters, kinds, complaints)
-    staff = people.read_staff(folder, about, complaints)
+    working = calendars.read_calendars(folder, complaints)
+    staff = people.read_staff(folder, about, working, complaints)
     routing = pools.read_routing(folder, staff, complaints)
     rules = territories.read_rules(folder, about, staff, routing, complaints)
     follow_ups = plans.read_plans(folder, about, complaints)
@@ -75,6 +77,7 @@ def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str]
         plans=follow_ups,
         goals=targets,
         rates=rates,
+        calendars=working.calendars,
     )
     document = to_document(settings)
     return Loaded(build(document), document, complaints.sorted())

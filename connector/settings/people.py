@@ -9,6 +9,7 @@ from marshmallow import ValidationError
 
 from connector.model.people import Person, Role, Team
 from connector.settings import texts
+from connector.settings.calendars import Calendars, check_calendar
 from connector.settings.complaints import Complaints
 from connector.settings.organisation import Organisation
 from connector.settings.shapes import Shape, Text, at_least, complain, one_of
@@ -62,7 +63,7 @@ class _Person(Shape):
     role = Text(one_of(tuple(Role)), required=True)
     team = Text(required=True)
     timezone = Text(texts.timezone)
-    calendar = Text(texts.calendar)
+    calendar = Text()
     languages = Text(texts.languages)
     skills = Text(texts.words)
     active = Text(texts.yes_no)
@@ -77,7 +78,7 @@ class _Team(Shape):
     manager = Text(load_default="")
 
 
-def read_staff(folder: Path, organisation: Organisation, complaints: Complaints) -> Staff:
+def read_staff(folder: Path, organisation: Organisation, calendars: Calendars, complaints: Complaints) -> Staff:
     """Read people.csv and teams.csv; rows with mistakes are complained about and left out."""
     people = read_table(folder / FILE, _COLUMNS, organisation.csv_encoding, complaints)
     teams = read_table(folder / TEAMS, _TEAM_COLUMNS, organisation.csv_encoding, complaints)
@@ -89,6 +90,8 @@ def read_staff(folder: Path, organisation: Organisation, complaints: Complaints)
         team_keys=teams.keys("key"),
     )
     _check_people(people, staff, complaints)
+    for row in people.rows:
+        check_calendar(FILE, row.line, row.cells.get("calendar", ""), calendars, complaints)
     _check_teams(teams, staff, complaints)
     return staff
 

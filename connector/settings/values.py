@@ -8,6 +8,7 @@ from connector.model.followup import Plan
 from connector.model.goals import Goal
 from connector.model.people import Person, Team
 from connector.model.routing import RuleSet
+from connector.model.working import SpecialDay, Week
 
 
 class Mode(StrEnum):
@@ -84,6 +85,17 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkCalendar:
+    """One entry of calendars.yaml; without a country public holidays are worked. The zone is each person's own."""
+
+    key: str
+    week: Week
+    country: str = ""
+    subdivision: str = ""
+    special_days: tuple[SpecialDay, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole organisation. `hash` is SHA-256 of the canonical document this was built from."""
 
@@ -105,4 +117,6 @@ class Settings:
     goals: tuple[Goal, ...]
     #: Units of goals.yaml's currency for one unit of each ("EUR" -> "1", "PLN" -> "0.2353"), as decimal text.
     rates: Mapping[str, str] = field(default_factory=dict)
+    #: By the names a person's `calendar` may have besides the code of a place.
+    calendars: Mapping[str, WorkCalendar] = field(default_factory=dict)
     hash: str = ""

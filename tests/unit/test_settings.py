@@ -83,6 +83,16 @@ def test_the_sample_plan_has_two_steps_with_calls_as_evidence(sample: Settings) 
     ]
 
 
+def test_the_sample_calendars_know_split_days_and_the_days_between_the_years(sample: Settings) -> None:
+    named = {person.calendar for person in sample.people.values()} & set(sample.calendars)
+    closed = {special.day for special in sample.calendars["bremen"].special_days if not special.windows}
+
+    assert named == set(sample.calendars)
+    assert {each.country for each in sample.calendars.values()} == {"DE", "PL", "US"}
+    assert {date(2026, 12, day) for day in range(24, 32)} <= closed
+    assert [len(windows) for windows in sample.calendars["service-desk"].week] == [2, 2, 2, 2, 2, 1, 0]
+
+
 def test_settings_hold_names_of_secrets_and_the_rule_set_holds_no_mail_address(sample: Settings) -> None:
     assert sample.connections["sandbox"].secrets["token"] == "HEARBACK_SANDBOX_TOKEN"
     assert sample.api_keys[0].secret == "HEARBACK_API_KEY"
