@@ -151,6 +151,7 @@ MISTAKES = {
     "closed on a date that is none": ("2027-05-07", "2027-02-29", 9, ("is no date",)),
     "closure backwards": ("2026-12-24..2026-12-31", "2026-12-31..2026-12-24", 8, ("is empty", "exchange")),
     "closure of years": ("2026-12-24..2026-12-31", "2026-12-24..2062-12-31", 8, ("longer than a year",)),
+    "the last closure of all": ("2026-12-24..2026-12-31", "9999-12-31..9999-12-01", 8, ("is empty",)),
     "special day of no date": ("2026-12-05:", "5 December:", 11, ("'5 December' is no date",)),
     "special day that is closed": ("2026-12-05:", "2026-12-24:", 11, ("2026-12-24 stands twice", "line 8")),
     "day closed twice": ("2027-05-07", "2026-12-31", 9, ("2026-12-31 stands twice", "line 8")),
