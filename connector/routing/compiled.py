@@ -1,90 +1,22 @@
-"""A rule set made ready for many lookups.
+"""A rule set made ready for many lookups, by the bitmap index of `axis` and `index`.
 
-Today the rules of one country are scanned in order, each test a set lookup or a comparison; the bitmap
-index takes this module's place without a change for its callers. `conditions` is the plain meaning,
-and a property test holds this module to it.
+`conditions` is the plain meaning, and a property test holds this module to it.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import date
+from itertools import compress
 
 from connector.model.lead import Facets
-from connector.model.routing import Condition, Rule, RuleSet, Term
-from connector.routing.conditions import facet
+from connector.model.routing import Rule, RuleSet
+from connector.routing.axis import Axis, places
+from connector.routing.conditions import rule_matches
+from connector.routing.domains import DomainRules
+from connector.routing.extent import IN_FORCE, tests_of
+from connector.routing.index import Index, Tests
 
-Value = str | int | None
-
-
-class _Terms:
-    """Alternatives as a set, prefixes and ranges."""
-
-    __slots__ = ("_exact", "_prefixes", "_ranges")
-
-    def __init__(self, terms: Sequence[Term], *, numeric: bool) -> None:
-        bounds = [(_key(t.low, numeric), _key(t.high if t.high is not None else t.low, numeric)) for t in terms]
-        plain = [not term.prefix for term in terms]
-        self._prefixes = tuple(term.low.casefold() for term in terms if term.prefix)
-        self._exact = frozenset(
-            low for (low, high), is_plain in zip(bounds, plain, strict=True) if is_plain and low == high
-        )
-        self._ranges = tuple(
-            pair for pair, is_plain in zip(bounds, plain, strict=True) if is_plain and pair[0] != pair[1]
-        )
-
-    def match(self, value: str | int) -> bool:
-        if value in self._exact:
-            return True
-        if self._prefixes and isinstance(value, str) and value.startswith(self._prefixes):
-            return True
-        # Both ends are of the value's own type: numbers only ever meet numbers.
-        return any(low <= value <= high for low, high in self._ranges)  # type: ignore[operator]
-
-
-class _Test:
-    """One condition: NOT never matches an absent value."""
-
-    __slots__ = ("_exclude", "_include", "_missing", "field")
-
-    def __init__(self, condition: Condition) -> None:
-        numeric = condition.field == "employees"
-        self.field = condition.field
-        self._include = _Terms(condition.include, numeric=numeric) if condition.include else None
-        self._exclude = _Terms(condition.exclude, numeric=numeric) if condition.exclude else None
-        self._missing = condition.missing
-
-    def passes(self, value: Value) -> bool:
-        if value is None:
-            return self._missing
-        if self._exclude is not None and self._exclude.match(value):
-            return False
-        if self._include is None:
-            return self._exclude is not None
-        return self._include.match(value)
-
-
-class _Compiled:
-    """A rule with its tests."""
-
-    __slots__ = ("domain_tests", "rule", "tests")
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        bucketed = _plain_countries(rule)
-        # A rule for plain countries stands in their buckets only, so that condition needs no test.
-        self.tests = tuple(_Test(c) for c in rule.conditions if c.field != "domain" and c is not bucketed)
-        self.domain_tests = tuple(_Test(c) for c in rule.conditions if c.field == "domain")
-
-    def passes(self, values: dict[str, Value], facets: Facets, today: date) -> bool:
-        rule = self.rule
-        if (rule.valid_from and today < rule.valid_from) or (rule.valid_to and today > rule.valid_to):
-            return False
-        if self.domain_tests and rule.key not in facets.domain_rules:
-            return False
-        for test in self.tests:  # noqa: SIM110 (the hottest loop there is: a generator costs twice as much)
-            if not test.passes(values[test.field]):
-                return False
-        return True
+#: Countries have indexes of their own as long as these hold, together, at most so many times the rules.
+_COPIES = 4
 
 
 class CompiledRules:
@@ -92,53 +24,58 @@ class CompiledRules:
 
     def __init__(self, rule_set: RuleSet) -> None:
         self.rule_set = rule_set
-        compiled = [_Compiled(rule) for rule in rule_set.rules]
-        self._fields = tuple({test.field for each in compiled for test in each.tests})
-        self._anywhere = [each for each in compiled if not _countries(each.rule)]
-        self._by_country = _bucket(compiled)
-        self._domain_rules = [each for each in compiled if each.domain_tests]
-        self.custom_fields = frozenset(
-            name.removeprefix("custom.") for name in self._fields if name.startswith("custom.")
-        )
+        self._named = DomainRules(rule_set.rules)
+        tests = [tests_of(rule) for rule in rule_set.rules]
+        fields = {field for each in tests for field in each} - {IN_FORCE}
+        self.custom_fields = frozenset(name.removeprefix("custom.") for name in fields if name.startswith("custom."))
+        # A rule with a domain test concerns few leads: these name it, and it is tested by itself.
+        self._countries = _Countries({rank: each for rank, each in enumerate(tests) if not self._named.has(rank)})
 
     def first(self, facets: Facets, today: date) -> Rule | None:
         """Return the first rule in order that the lead passes."""
-        values = {name: facet(facets, name) for name in self._fields}
-        bucket = self._by_country.get(facets.country.casefold(), self._anywhere)
-        return next((each.rule for each in bucket if each.passes(values, facets, today)), None)
+        rank = self._countries.index(facets.country).first(facets, today)
+        rules = self.rule_set.rules
+        if facets.domain_rules:
+            for named in self._named.ranks(facets.domain_rules):
+                if rank is not None and rank < named:
+                    break
+                if rule_matches(rules[named], facets, today):
+                    return rules[named]
+        return None if rank is None else rules[rank]
 
     def domain_rules(self, domain: str) -> tuple[str, ...]:
         """Return the keys of the rules whose domain test this domain passes."""
-        value = domain.casefold() or None
-        return tuple(
-            each.rule.key for each in self._domain_rules if all(test.passes(value) for test in each.domain_tests)
-        )
+        return self._named.passed(domain)
 
 
-def _bucket(compiled: Sequence[_Compiled]) -> dict[str, list[_Compiled]]:
-    names = {country for each in compiled for country in _countries(each.rule)}
-    buckets: dict[str, list[_Compiled]] = defaultdict(list)
-    for each in compiled:
-        for name in _countries(each.rule) or names:
-            buckets[name].append(each)
-    return dict(buckets)
+class _Countries:
+    """An index for each country rules name, and for the others; one for all where they would be too big."""
+
+    __slots__ = ("_axis", "_indexes")
+
+    def __init__(self, tests: Mapping[int, Tests]) -> None:
+        self._axis = _country_axis(tests)
+        bitmaps = list(self._axis.bitmaps)
+        # Countries with the same rules, above all those that no rule names, share one index.
+        distinct = set(bitmaps)
+        if sum(bits.bit_count() for bits in distinct) > _COPIES * len(tests):
+            self._axis = Axis(0, {})
+            self._indexes = [Index(tests)] * 2
+        else:
+            made = {bits: Index(_without_country(tests, bits)) for bits in distinct}
+            self._indexes = [made[bits] for bits in bitmaps]
+
+    def index(self, country: str) -> Index:
+        """Return the index of a country, "" where it is not known."""
+        return self._indexes[self._axis.place(country.casefold() or None)]
 
 
-def _countries(rule: Rule) -> frozenset[str]:
-    """Return the plain countries a rule is limited to; empty when it may match anywhere."""
-    condition = _plain_countries(rule)
-    return frozenset(term.low.casefold() for term in condition.include) if condition else frozenset()
+def _country_axis(tests: Mapping[int, Tests]) -> Axis:
+    named = {place: each["country"] for place, each in enumerate(tests.values()) if "country" in each}
+    return Axis(len(tests), named)
 
 
-def _plain_countries(rule: Rule) -> Condition | None:
-    """Return the condition that lists countries and nothing else, if the rule has one."""
-    for condition in rule.conditions:
-        plain = all(term.high is None and not term.prefix for term in condition.include)
-        listed = condition.include and not condition.exclude and not condition.missing
-        if condition.field == "country" and listed and plain:
-            return condition
-    return None
-
-
-def _key(text: str, numeric: bool) -> str | int:
-    return int(text) if numeric else text.casefold()
+def _without_country(tests: Mapping[int, Tests], bits: int) -> dict[int, Tests]:
+    """Return the rules of a country; that they are for it needs no test any more."""
+    there = compress(tests.items(), places(bits))
+    return {rank: {field: test for field, test in each.items() if field != "country"} for rank, each in there}

@@ -1,6 +1,9 @@
 """Does a lead pass a rule's tests?"""
 
+from collections.abc import Callable
 from datetime import date
+from functools import partial
+from operator import attrgetter
 
 from connector.model.lead import Facets
 from connector.model.postal import postal_key
@@ -35,15 +38,26 @@ def _value_passes(condition: Condition, value: str | int | None) -> bool:
 
 def facet(facets: Facets, field: str) -> str | int | None:
     """Return the facet a condition tests, folded as rules are; None when it is not known."""
+    return reader(field)(facets)
+
+
+def reader(field: str) -> Callable[[Facets], str | int | None]:
+    """Return what `facet` does for one field."""
     if field.startswith("custom."):
-        return facets.custom.get(field.removeprefix("custom."), "").casefold() or None
+        return partial(_custom, field.removeprefix("custom."))
     if field == "postal":
-        key = postal_key(facets.country, facets.postal_code) if facets.postal_code else None
-        return key.casefold() if key else None
-    if field == "employees":
-        return facets.employees
-    value = str(getattr(facets, field))
-    return value.casefold() or None
+        return _postal
+    read = attrgetter(field)
+    return read if field == "employees" else lambda facets: read(facets).casefold() or None
+
+
+def _custom(name: str, facets: Facets) -> str | None:
+    return facets.custom.get(name, "").casefold() or None
+
+
+def _postal(facets: Facets) -> str | None:
+    key = postal_key(facets.country, facets.postal_code) if facets.postal_code else None
+    return key.casefold() if key else None
 
 
 def term_matches(term: Term, value: str | int) -> bool:

@@ -1,0 +1,95 @@
+"""One field of a rule set: for every value, the bitmap of the rules that accept it.
+
+After Lakshman & Stiliadis, SIGCOMM 1998: the bounds of all accepted stretches cut the line into slices,
+within one of which the same rules accept. Bit i stands for the rule of rank i.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from connector.routing.extent import Accepted, Ordered
+
+#: About so many bitmaps an axis keeps. Below, each slice has its own, which is fastest to read.
+BITMAPS = 4096
+
+
+class Axis:
+    """The rules that accept a value of one field, or its absence.
+
+    Where there are many slices, neighbours share the bitmap of the rules that accept all of them, and
+    each keeps a list of the few others: no list is longer than the turns per bitmap.
+    """
+
+    __slots__ = ("_absent", "_bitmaps", "_bounds", "_others")
+
+    def __init__(self, size: int, tests: Mapping[int, Accepted]) -> None:
+        untested = ~bitmap(tests, size) & ((1 << size) - 1)
+        turning: dict[Any, list[int]] = defaultdict(list)
+        for rank, test in tests.items():
+            for point in test.extent.turns:
+                turning[point].append(rank)
+        self._bounds: list[Ordered] = sorted(turning)
+        self._absent = untested | bitmap((rank for rank, test in tests.items() if test.missing), size)
+        self._bitmaps: list[int] = []
+        self._others: list[tuple[int, ...]] = []
+        begun = [rank for rank, test in tests.items() if test.extent.begins]
+        self._sweep(begun, [turning[point] for point in self._bounds], untested, size)
+
+    @property
+    def bitmaps(self) -> Iterator[int]:
+        """Return the bitmap of every slice in order of value, then that of an absent value."""
+        yield from (self._bitmap(place) for place in range(len(self._bitmaps)))
+        yield self._absent
+
+    def accepting(self, value: Ordered | None) -> int:
+        """Return the bitmap of the rules this value passes; None is an absent one."""
+        return self._absent if value is None else self._bitmap(bisect_right(self._bounds, value))
+
+    def place(self, value: Ordered | None) -> int:
+        """Return where the value's bitmap stands among `bitmaps`."""
+        return len(self._bitmaps) if value is None else bisect_right(self._bounds, value)
+
+    def _bitmap(self, place: int) -> int:
+        found = self._bitmaps[place]
+        for rank in self._others[place]:
+            found |= 1 << rank
+        return found
+
+    def _sweep(self, begun: Iterable[int], turns: Sequence[Sequence[int]], untested: int, size: int) -> None:
+        accepting = set(begun)
+        known: dict[int, int] = {}
+        for first, end in _runs(turns):
+            turning = set(chain.from_iterable(turns[first : end - 1]))
+            steady = untested | bitmap(accepting - turning, size)
+            self._bitmaps += [known.setdefault(steady, steady)] * (end - first)
+            for place in range(first, end):
+                self._others.append(tuple(accepting & turning))
+                accepting.symmetric_difference_update(turns[place] if place < len(turns) else ())
+
+
+def bitmap(ranks: Iterable[int], size: int) -> int:
+    """Return the number whose bits at these ranks, all below `size`, are set."""
+    data = bytearray(size + 7 >> 3)
+    for rank in ranks:
+        data[rank >> 3] |= 1 << (rank & 7)
+    return int.from_bytes(data, "little")
+
+
+def places(bits: int) -> Iterator[bool]:
+    """Return for one rank after the other whether its bit is set."""
+    return (digit == "1" for digit in reversed(f"{bits:b}"))
+
+
+def _runs(turns: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
+    """Cut the slices into runs with few turns inside; slice i + 1 begins with turns[i]."""
+    limit = sum(map(len, turns)) // BITMAPS
+    first = inside = 0
+    for number, turning in enumerate(turns, 1):
+        inside += len(turning)
+        if inside > limit:
+            yield first, number
+            first, inside = number, 0
+    yield first, len(turns) + 1
