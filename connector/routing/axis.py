@@ -35,39 +35,54 @@ class Axis:
         self._absent = untested | bitmap((rank for rank, test in tests.items() if test.missing), size)
         self._bitmaps: list[int] = []
         self._others: list[tuple[int, ...]] = []
-        begun = [rank for rank, test in tests.items() if test.extent.begins]
-        self._sweep(begun, [turning[point] for point in self._bounds], untested, size)
+        begun = bitmap((rank for rank, test in tests.items() if test.extent.begins), size)
+        self._sweep(untested | begun, [turning[point] for point in self._bounds])
 
     @property
     def bitmaps(self) -> Iterator[int]:
         """Return the bitmap of every slice in order of value, then that of an absent value."""
-        yield from (self._bitmap(place) for place in range(len(self._bitmaps)))
+        for steady, others in zip(self._bitmaps, self._others, strict=True):
+            yield _with(steady, others)
         yield self._absent
 
     def accepting(self, value: Ordered | None) -> int:
         """Return the bitmap of the rules this value passes; None is an absent one."""
-        return self._absent if value is None else self._bitmap(bisect_right(self._bounds, value))
+        if value is None:
+            return self._absent
+        place = bisect_right(self._bounds, value)
+        others = self._others[place]
+        return _with(self._bitmaps[place], others) if others else self._bitmaps[place]
 
     def place(self, value: Ordered | None) -> int:
         """Return where the value's bitmap stands among `bitmaps`."""
         return len(self._bitmaps) if value is None else bisect_right(self._bounds, value)
 
-    def _bitmap(self, place: int) -> int:
-        found = self._bitmaps[place]
-        for rank in self._others[place]:
-            found |= 1 << rank
-        return found
-
-    def _sweep(self, begun: Iterable[int], turns: Sequence[Sequence[int]], untested: int, size: int) -> None:
-        accepting = set(begun)
+    def _sweep(self, accepting: int, turns: Sequence[Sequence[int]]) -> None:
         known: dict[int, int] = {}
         for first, end in _runs(turns):
             turning = set(chain.from_iterable(turns[first : end - 1]))
-            steady = untested | bitmap(accepting - turning, size)
+            others = {rank for rank in turning if accepting >> rank & 1}
+            steady = _flipped(accepting, others)
             self._bitmaps += [known.setdefault(steady, steady)] * (end - first)
-            for place in range(first, end):
-                self._others.append(tuple(accepting & turning))
-                accepting.symmetric_difference_update(turns[place] if place < len(turns) else ())
+            self._others.append(tuple(others))
+            for turned in turns[first : end - 1]:
+                others.symmetric_difference_update(turned)
+                self._others.append(tuple(others))
+            accepting = _with(steady, others)
+            if end <= len(turns):
+                accepting = _flipped(accepting, turns[end - 1])
+
+
+def _with(bits: int, ranks: Iterable[int]) -> int:
+    for rank in ranks:
+        bits |= 1 << rank
+    return bits
+
+
+def _flipped(bits: int, ranks: Iterable[int]) -> int:
+    for rank in ranks:
+        bits ^= 1 << rank
+    return bits
 
 
 def bitmap(ranks: Iterable[int], size: int) -> int:

@@ -58,16 +58,16 @@ def tests_of(rule: Rule) -> dict[str, Accepted]:
 def accepted(condition: Condition) -> Accepted:
     """Return the values that pass one condition, as `conditions.condition_holds` means it."""
     numeric = condition.field == "employees"
-    included = union([_stretch(term, numeric) for term in condition.include])
+    included = _alternatives(condition.include, numeric)
     if condition.exclude:
-        excluded = union([_stretch(term, numeric) for term in condition.exclude])
+        excluded = _alternatives(condition.exclude, numeric)
         included = common([included, ~excluded]) if condition.include else ~excluded
     return Accepted(included, condition.missing)
 
 
 def union(extents: Sequence[Extent]) -> Extent:
     """Return the values in any of the extents."""
-    if len(extents) == 1:
+    if len(extents) == 1:  # as nearly always
         return extents[0]
     depth = sum(extent.begins for extent in extents)
     steps: dict[Any, int] = defaultdict(int)
@@ -95,6 +95,10 @@ def _turns(depth: int, steps: dict[Any, int]) -> list[Ordered]:
 
 def _both(one: Accepted, other: Accepted) -> Accepted:
     return Accepted(common([one.extent, other.extent]), one.missing and other.missing)
+
+
+def _alternatives(terms: Sequence[Term], numeric: bool) -> Extent:
+    return union([_stretch(term, numeric) for term in terms])
 
 
 def _stretch(term: Term, numeric: bool) -> Extent:

@@ -1,6 +1,5 @@
 """What a cell of territories.csv means for a lead."""
 
-import random
 from datetime import date, timedelta
 
 import pytest
@@ -10,7 +9,7 @@ from routing_cases import a_rule, a_rule_set, a_test
 
 from connector.model.lead import Facets
 from connector.model.postal import postal_key
-from connector.model.routing import Condition, Rule, Term
+from connector.model.routing import Condition
 from connector.routing.compiled import CompiledRules
 from connector.routing.conditions import condition_holds, passes_domain, rule_matches
 
@@ -185,72 +184,3 @@ def test_only_custom_fields_that_rules_test_belong_into_a_decision() -> None:
     rules = CompiledRules(a_rule_set(a_rule("x", a_test("custom.dealer", "yes"), a_test("country", "de"))))
 
     assert rules.custom_fields == {"dealer"}
-
-
-_VALUES = {
-    "country": ("DE", "PL", "GB", "de"),
-    "product": ("cordless", "Cordless saw", "storage", "straße"),
-    "language": ("de", "pl"),
-    "custom.dealer": ("yes", "no"),
-    "employees": ("0", "5", "500"),
-    "postal": ("01001", "1001", "20095", "21149", "SW1A1AA"),
-}
-
-
-class Fuzz:
-    """Rules and leads out of a few values each, so that they meet often."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
-    def rules(self) -> list[Rule]:
-        return [self._rule(number) for number in range(self._random.randint(1, 12))]
-
-    def _rule(self, number: int) -> Rule:
-        names = self._random.sample([*_VALUES, "domain"], self._random.randint(0, 3))
-        tests = [self._condition(name) for name in names]
-        days = {"valid_from": self._day(), "valid_to": self._day()}
-        return a_rule(f"r{number}", *tests, **days)
-
-    def _condition(self, name: str) -> Condition:
-        if name == "domain":
-            return a_test("domain", "acme.example")
-        include, exclude = ([self._term(name) for _ in range(self._random.choice([0, 1, 1, 2]))] for _ in range(2))
-        if self._random.random() < 0.6:
-            exclude = []
-        return Condition(name, tuple(include), tuple(exclude), missing=self._random.random() < 0.2)
-
-    def _term(self, name: str) -> Term:
-        value, other = self._random.choices(_VALUES[name], k=2)
-        shape = self._random.choice(["plain", "plain", "range", "prefix"])
-        if shape == "range":
-            return Term(*sorted((value, other), key=lambda text: (int(text) if text.isdecimal() else 0, text)))
-        return Term(value[:2], prefix=True) if shape == "prefix" and name != "employees" else Term(value)
-
-    def _day(self) -> date | None:
-        return self._random.choice([None, None, TODAY + timedelta(days=self._random.randint(-2, 2))])
-
-    def lead(self) -> Facets:
-        pick = self._random.choice
-        return Facets(
-            country=pick(("", *_VALUES["country"], "AT")),
-            postal_code=pick(("", *_VALUES["postal"], "99999", "x")),
-            product=pick(("", *_VALUES["product"], "STRASSE", "other")),
-            language=pick(("", "de", "PL")),
-            employees=pick((None, 0, 4, 5, 500, 501)),
-            custom=pick(({}, {"dealer": "YES"}, {"dealer": "no", "other": "x"})),
-            domain_rules=tuple(f"r{n}" for n in range(12) if self._random.random() < 0.3),
-        )
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_index_finds_what_a_scan_of_the_rules_finds(seed: int) -> None:
-    """R29: 20,000 lookups in all."""
-    fuzz = Fuzz(seed)
-
-    for _ in range(100):
-        rules = fuzz.rules()
-        compiled = CompiledRules(a_rule_set(*rules))
-        for facets in [fuzz.lead() for _ in range(50)]:
-            scanned = next((rule for rule in rules if rule_matches(rule, facets, TODAY)), None)
-            assert compiled.first(facets, TODAY) == scanned
