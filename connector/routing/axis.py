@@ -41,9 +41,7 @@ class Axis:
     @property
     def bitmaps(self) -> Iterator[int]:
         """Return the bitmap of every slice in order of value, then that of an absent value."""
-        for steady, others in zip(self._bitmaps, self._others, strict=True):
-            yield _with(steady, others)
-        yield self._absent
+        return map(self.at, range(len(self._bitmaps) + 1))
 
     def accepting(self, value: Ordered | None) -> int:
         """Return the bitmap of the rules this value passes; None is an absent one."""
@@ -56,6 +54,17 @@ class Axis:
     def place(self, value: Ordered | None) -> int:
         """Return where the value's bitmap stands among `bitmaps`."""
         return len(self._bitmaps) if value is None else bisect_right(self._bounds, value)
+
+    def at(self, place: int) -> int:
+        """Return the bitmap of a place, the last one being that of an absent value."""
+        if place == len(self._bitmaps):
+            return self._absent
+        return _with(self._bitmaps[place], self._others[place])
+
+    @property
+    def bounds(self) -> Sequence[Ordered]:
+        """Return where the second and all later slices begin."""
+        return self._bounds
 
     def _sweep(self, accepting: int, turns: Sequence[Sequence[int]]) -> None:
         known: dict[int, int] = {}

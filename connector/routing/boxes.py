@@ -1,0 +1,49 @@
+"""Rules as boxes: in each field a set of cells, written as the bits of a number."""
+
+from collections.abc import Iterator, Sequence
+
+Box = tuple[int, ...]
+
+#: How often a box may be split before the search gives up (routing reference, section 6).
+BUDGET = 50_000
+
+
+class OverBudgetError(Exception):
+    """The boxes overlap in too many ways to tell."""
+
+
+def meet(one: Box, other: Box) -> bool:
+    """Tell whether two boxes have a cell in common."""
+    return all(mine & theirs for mine, theirs in zip(one, other, strict=True))
+
+
+def within(inner: Box, outer: Box) -> bool:
+    """Tell whether a box lies in another."""
+    return not any(mine & ~theirs for mine, theirs in zip(inner, outer, strict=True))
+
+
+def remainder(box: Box, others: Sequence[Box], *, budget: int = BUDGET) -> Box | None:
+    """Return a part of the box that none of the others meets; None when they cover it.
+
+    Raises:
+        OverBudgetError: the box had to be split more often than the budget allows.
+    """
+    pending = [(box, 0)]
+    while pending:
+        piece, start = pending.pop()
+        found = next((n for n in range(start, len(others)) if meet(piece, others[n])), None)
+        if found is None:
+            return piece
+        pieces = list(_minus(piece, others[found]))
+        budget -= len(pieces)
+        if budget < 0:
+            raise OverBudgetError
+        pending += [(each, found + 1) for each in pieces]
+    return None
+
+
+def _minus(box: Box, other: Box) -> Iterator[Box]:
+    for field, (mine, theirs) in enumerate(zip(box, other, strict=True)):
+        if rest := mine & ~theirs:
+            yield (*box[:field], rest, *box[field + 1 :])
+            box = (*box[:field], mine & theirs, *box[field + 1 :])
