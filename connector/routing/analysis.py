@@ -67,10 +67,11 @@ class _Reach:
                 self._visit(land, place, rank)
 
     def _visit(self, land: Land, place: int, rank: int) -> None:
-        if land.alone(place):
+        box = land.boxes[place]
+        if land.probe(box, place):
             self._alive.add(rank)
             return
-        box, earlier = land.boxes[place], land.earlier(place)
+        earlier = land.earlier(place)
         covers = {land.ranks[n] for n in earlier if within(box, land.boxes[n])}
         self._covers[rank] = self._covers.get(rank, covers) & covers
         self._witness.setdefault(rank, land.witness(box))
@@ -137,7 +138,7 @@ def _gaps(land: Land, budget: int) -> Iterator[Finding]:
         box = tuple(_some(each, cell) for each in land.lines)
         others = [land.boxes[n] for n, bit in enumerate(places(line.axis.at(cell))) if bit]
         try:
-            rest = remainder(box, others, budget=budget)
+            rest = land.probe(box, None) or remainder(box, others, budget=budget)
         except OverBudgetError:
             yield Finding("unknown", Severity.WARNING, detail=_range(land, cell, cell))
             continue

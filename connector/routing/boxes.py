@@ -1,6 +1,7 @@
 """Rules as boxes: in each field a set of cells, written as the bits of a number."""
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 Box = tuple[int, ...]
 
@@ -14,12 +15,15 @@ class OverBudgetError(Exception):
 
 def meet(one: Box, other: Box) -> bool:
     """Tell whether two boxes have a cell in common."""
-    return all(mine & theirs for mine, theirs in zip(one, other, strict=True))
+    for mine, theirs in zip(one, other, strict=True):  # noqa: SIM110 (a generator costs twice as much)
+        if not mine & theirs:
+            return False
+    return True
 
 
 def within(inner: Box, outer: Box) -> bool:
     """Tell whether a box lies in another."""
-    return not any(mine & ~theirs for mine, theirs in zip(inner, outer, strict=True))
+    return all(mine | theirs == theirs for mine, theirs in zip(inner, outer, strict=True))
 
 
 def remainder(box: Box, others: Sequence[Box], *, budget: int = BUDGET) -> Box | None:
@@ -28,6 +32,9 @@ def remainder(box: Box, others: Sequence[Box], *, budget: int = BUDGET) -> Box |
     Raises:
         OverBudgetError: the box had to be split more often than the budget allows.
     """
+    shared = {tuple(a & b for a, b in zip(box, other, strict=True)) for other in others}
+    # The biggest first: what they leave is little, and mostly meets few of the others.
+    others = sorted(filter(all, shared), key=_cells, reverse=True)
     pending = [(box, 0)]
     while pending:
         piece, start = pending.pop()
@@ -40,6 +47,10 @@ def remainder(box: Box, others: Sequence[Box], *, budget: int = BUDGET) -> Box |
             raise OverBudgetError
         pending += [(each, found + 1) for each in pieces]
     return None
+
+
+def _cells(box: Box) -> tuple[int, Box]:
+    return prod(mask.bit_count() for mask in box), box
 
 
 def _minus(box: Box, other: Box) -> Iterator[Box]:

@@ -11,7 +11,7 @@ from connector.model.postal import DIGITS
 from connector.model.routing import Rule
 from connector.routing.axis import Axis, places
 from connector.routing.boxes import Box, meet
-from connector.routing.conditions import passes_domain
+from connector.routing.domains import DomainRules
 from connector.routing.extent import IN_FORCE, Accepted, accepted, common, tests_of
 from connector.routing.worlds import World, sample, world_of
 
@@ -65,11 +65,11 @@ class Line:
 class Land:
     """One country, or several with the same rules and the same kind of postal code."""
 
-    def __init__(self, country: str, rules: Mapping[int, Rule], everyone: Sequence[Rule], today: date) -> None:
+    def __init__(self, country: str, rules: Mapping[int, Rule], named: DomainRules, today: date) -> None:
         self.country = country
         self.ranks = tuple(rules)
         self.rules = tuple(rules.values())
-        self._everyone = everyone
+        self._named = named
         tests = [tests_with_domain(rule) for rule in self.rules]
         fields = {field for each in tests for field in each} - {"country"} | {"postal", IN_FORCE}
         self.lines = tuple(
@@ -91,14 +91,15 @@ class Land:
                 found &= self._any(line, mask)
         return [n for n, bit in enumerate(places(found)) if bit and meet(self.boxes[n], box)]
 
-    def alone(self, place: int) -> Box | None:
-        """Try a few leads of the rule's; return one, as a box, that no earlier rule takes."""
-        for box in _probes(self.boxes[place]):
+    def probe(self, box: Box, place: int | None) -> Box | None:
+        """Try a few leads of a box; return one that the rule at this place takes, or with None no rule at all."""
+        taker = 0 if place is None else 1 << place
+        for lead in _probes(box):
             found = -1
-            for line, mask in zip(self.lines, box, strict=True):
+            for line, mask in zip(self.lines, lead, strict=True):
                 found &= line.axis.at(mask.bit_length() - 1)
-            if found & -found == 1 << place:
-                return box
+            if found & -found == taker:
+                return lead
         return None
 
     def witness(self, box: Box) -> Witness:
@@ -109,7 +110,7 @@ class Land:
         custom = {name.removeprefix("custom."): v for name, v in values.items() if "." in name and v is not None}
         plain = {name: v for name, v in values.items() if "." not in name and v is not None}
         postal = self._code(plain.pop("postal", ""))
-        keys = tuple(rule.key for rule in self._everyone if passes_domain(rule, domain))
+        keys = self._named.passed(domain)
         facets = Facets(country=self.country.upper(), postal_code=postal, custom=custom, domain_rules=keys, **plain)
         return Witness(facets, domain, day)
 
@@ -129,6 +130,7 @@ def lands(rules: Sequence[Rule], today: date) -> Iterator[Land]:
     world = world_of("country", "", today)
     tests = {place: tests_with_domain(rule) for place, rule in enumerate(rules)}
     line = Line("country", world, len(rules), {n: each["country"] for n, each in tests.items() if "country" in each})
+    named = DomainRules(rules)
     seen: set[tuple[int, int | None]] = set()
     for cell, bits in enumerate(line.axis.bitmaps):
         country = line.value(1 << cell) or ""
@@ -136,7 +138,7 @@ def lands(rules: Sequence[Rule], today: date) -> Iterator[Land]:
         # Findings on uncovered codes name the country, so those with codes of fixed width stand alone.
         if kind not in seen or kind[1]:
             seen.add(kind)
-            yield Land(country, {n: rules[n] for n, bit in enumerate(places(bits)) if bit}, rules, today)
+            yield Land(country, {n: rules[n] for n, bit in enumerate(places(bits)) if bit}, named, today)
 
 
 def tests_with_domain(rule: Rule) -> dict[str, Accepted]:
