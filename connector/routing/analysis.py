@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from connector.model.postal import DIGITS
 from connector.model.routing import Rule, RuleSet
-from connector.routing.axis import places
-from connector.routing.boxes import BUDGET, Box, OverBudgetError, remainder, within
+from connector.routing.axis import ranks
+from connector.routing.boxes import BUDGET, Box, OverBudgetError, remainder
 from connector.routing.extent import IN_FORCE
 from connector.routing.lands import Land, Line, Witness, lands
 
@@ -71,14 +71,13 @@ class _Reach:
         if land.probe(box, place):
             self._alive.add(rank)
             return
-        earlier = land.earlier(place)
-        covers = {land.ranks[n] for n in earlier if within(box, land.boxes[n])}
+        covers = {land.ranks[n] for n in land.covering(place)}
         self._covers[rank] = self._covers.get(rank, covers) & covers
         self._witness.setdefault(rank, land.witness(box))
         if covers:
             return
         try:
-            if remainder(box, [land.boxes[n] for n in earlier], budget=self._budget):
+            if remainder(box, [land.boxes[n] for n in land.earlier(place)], budget=self._budget):
                 self._alive.add(rank)
         except OverBudgetError:
             self._unknown.add(rank)
@@ -107,16 +106,18 @@ class _Odds:
         self.findings: list[Finding] = []
 
     def visit(self, land: Land) -> None:
+        since = 0
         for place, (rank, rule, box) in enumerate(zip(land.ranks, land.rules, land.boxes, strict=True)):
-            # Rules stand in order: where the one before has another, no earlier one has the same.
-            if place and all(box) and land.rules[place - 1].order == rule.order:
-                for other in land.earlier(place):
+            if rule.order != land.rules[since].order:
+                since = place
+            if place > since and all(box):
+                for other in land.earlier(place, since=since):
                     self._compare(land, other, place, rank)
 
     def _compare(self, land: Land, other: int, place: int, rank: int) -> None:
         one, two = land.rules[other], land.rules[place]
         pair = land.ranks[other], rank
-        if one.order != two.order or (one.pool, one.rep) == (two.pool, two.rep) or pair in self._known:
+        if (one.pool, one.rep) == (two.pool, two.rep) or pair in self._known:
             return
         self._known.add(pair)
         shared = tuple(a & b for a, b in zip(land.boxes[other], land.boxes[place], strict=True))
@@ -136,9 +137,8 @@ def _gaps(land: Land, budget: int) -> Iterator[Finding]:
     line, found = land.lines[postal], list[tuple[int, Box]]()
     for cell in range(len(line.axis.bounds) + 1):
         box = tuple(_some(each, cell) for each in land.lines)
-        others = [land.boxes[n] for n, bit in enumerate(places(line.axis.at(cell))) if bit]
         try:
-            rest = land.probe(box, None) or remainder(box, others, budget=budget)
+            rest = land.probe(box, None) or remainder(box, _at(land, line, cell), budget=budget)
         except OverBudgetError:
             yield Finding("unknown", Severity.WARNING, detail=_range(land, cell, cell))
             continue
@@ -146,6 +146,10 @@ def _gaps(land: Land, budget: int) -> Iterator[Finding]:
             found.append((cell, rest))
     for first, last, rest in _joined(found):
         yield Finding("uncovered", Severity.WARNING, (), _range(land, first, last), land.witness(rest))
+
+
+def _at(land: Land, line: Line, cell: int) -> list[Box]:
+    return [land.boxes[n] for n in ranks(line.axis.at(cell))]
 
 
 def _some(line: Line, cell: int) -> int:

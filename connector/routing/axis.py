@@ -102,9 +102,13 @@ def bitmap(ranks: Iterable[int], size: int) -> int:
     return int.from_bytes(data, "little")
 
 
-def places(bits: int) -> Iterator[bool]:
-    """Return for one rank after the other whether its bit is set."""
-    return (digit == "1" for digit in reversed(f"{bits:b}"))
+def ranks(bits: int) -> Iterator[int]:
+    """Return the ranks whose bits are set, in order."""
+    digits = f"{bits:b}"[::-1]
+    rank = digits.find("1")
+    while rank >= 0:
+        yield rank
+        rank = digits.find("1", rank + 1)
 
 
 def _runs(turns: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:

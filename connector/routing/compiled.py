@@ -5,11 +5,10 @@
 
 from collections.abc import Mapping
 from datetime import date
-from itertools import compress
 
 from connector.model.lead import Facets
 from connector.model.routing import Rule, RuleSet
-from connector.routing.axis import Axis, places
+from connector.routing.axis import Axis, ranks
 from connector.routing.conditions import rule_matches
 from connector.routing.domains import DomainRules
 from connector.routing.extent import IN_FORCE, tests_of
@@ -77,5 +76,6 @@ def _country_axis(tests: Mapping[int, Tests]) -> Axis:
 
 def _without_country(tests: Mapping[int, Tests], bits: int) -> dict[int, Tests]:
     """Return the rules of a country; that they are for it needs no test any more."""
-    there = compress(tests.items(), places(bits))
+    rules = list(tests.items())
+    there = (rules[place] for place in ranks(bits))
     return {rank: {field: test for field, test in each.items() if field != "country"} for rank, each in there}

@@ -4,13 +4,15 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from operator import and_, or_
 from typing import Any
 
 from connector.model.lead import Facets
 from connector.model.postal import DIGITS
 from connector.model.routing import Rule
-from connector.routing.axis import Axis, places
-from connector.routing.boxes import Box, meet
+from connector.routing.axis import Axis, bitmap, ranks
+from connector.routing.boxes import Box, meet, within
 from connector.routing.domains import DomainRules
 from connector.routing.extent import IN_FORCE, Accepted, accepted, common, tests_of
 from connector.routing.worlds import World, sample, world_of
@@ -82,14 +84,28 @@ class Land:
             for field in sorted(fields)
         )
         self.boxes: tuple[Box, ...] = tuple(tuple(line.mask(n) for line in self.lines) for n in range(len(tests)))
+        self._always = tuple(
+            bitmap((n for n, box in enumerate(self.boxes) if box[field] == line.full), len(tests))
+            for field, line in enumerate(self.lines)
+        )
 
-    def earlier(self, place: int) -> list[int]:
-        """Return the places before this one whose boxes meet its box."""
-        found, box = (1 << place) - 1, self.boxes[place]
+    def earlier(self, place: int, *, since: int = 0) -> list[int]:
+        """Return the places before this one, from `since` on, whose boxes meet its box."""
+        found, box = (1 << place) - (1 << since), self.boxes[place]
         for line, mask in zip(self.lines, box, strict=True):
             if mask != line.full and mask.bit_count() <= _TELLING:
-                found &= self._any(line, mask)
-        return [n for n, bit in enumerate(places(found)) if bit and meet(self.boxes[n], box)]
+                found &= reduce(or_, map(line.axis.at, ranks(mask)))
+        return [n for n in ranks(found) if meet(self.boxes[n], box)]
+
+    def covering(self, place: int) -> list[int]:
+        """Return the places before this one whose boxes contain its box."""
+        found, box = (1 << place) - 1, self.boxes[place]
+        for line, mask, always in zip(self.lines, box, self._always, strict=True):
+            if mask == line.full:
+                found &= always
+            elif mask.bit_count() <= _TELLING:
+                found &= reduce(and_, map(line.axis.at, ranks(mask)))
+        return [n for n in ranks(found) if within(box, self.boxes[n])]
 
     def probe(self, box: Box, place: int | None) -> Box | None:
         """Try a few leads of a box; return one that the rule at this place takes, or with None no rule at all."""
@@ -117,13 +133,6 @@ class Land:
     def _code(self, key: str | int) -> str:
         return f"{key:0{DIGITS[self.country.upper()]}}" if isinstance(key, int) else key.upper()
 
-    @staticmethod
-    def _any(line: Line, mask: int) -> int:
-        found = 0
-        for cell, bit in enumerate(places(mask)):
-            found |= line.axis.at(cell) if bit else 0
-        return found
-
 
 def lands(rules: Sequence[Rule], today: date) -> Iterator[Land]:
     """Return every country rules tell apart, one that none names and the unknown one among them."""
@@ -138,7 +147,7 @@ def lands(rules: Sequence[Rule], today: date) -> Iterator[Land]:
         # Findings on uncovered codes name the country, so those with codes of fixed width stand alone.
         if kind not in seen or kind[1]:
             seen.add(kind)
-            yield Land(country, {n: rules[n] for n, bit in enumerate(places(bits)) if bit}, named, today)
+            yield Land(country, {n: rules[n] for n in ranks(bits)}, named, today)
 
 
 def tests_with_domain(rule: Rule) -> dict[str, Accepted]:
