@@ -113,12 +113,14 @@ class Watcher:
         self._settling: object = None
 
     def first(self) -> None:
-        """Publish at start.
+        """Publish at start, unless that is done by hand and some version is in force.
 
         Raises:
             ConfigurationError: the folder is broken and nothing was ever published.
         """
         self._seen = publishing.fingerprint(self._folder)
+        if self._by_hand() and publishing.anything_active(self._store):
+            return
         published = publishing.publish(self._store, self._folder)
         self._complain(published)
         if published.hash is None and not publishing.anything_active(self._store):
@@ -143,12 +145,15 @@ class Watcher:
         before, self._settling = self._settling, now
         if now == self._seen or now != before:
             return
-        loaded = publishing.read(self._folder)
-        if loaded.settings is not None and loaded.settings.publish == "manual":
-            log.info("the folder changed; it is published by hand", extra={"version": loaded.settings.hash})
+        if self._by_hand():
+            log.info("the folder changed: `hearback rules publish` puts it in force")
         else:
             self._complain(publishing.publish(self._store, self._folder))
         self._seen = now
+
+    def _by_hand(self) -> bool:
+        settings = publishing.read(self._folder).settings
+        return settings is not None and settings.publish == "manual"
 
     def _complain(self, published: publishing.Published) -> None:
         for complaint in published.complaints:

@@ -21,6 +21,7 @@ COMMANDS = {
     "commands": "listing:commands",
     "leads": "listing:leads",
     "explain": "listing:explain",
+    "rules": "rules:rules",
     "verify": "verifying:verify",
     "demo": "demo:demo",
 }

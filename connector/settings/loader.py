@@ -1,7 +1,7 @@
 """A folder of files -> settings, or every complaint at once."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,15 @@ _IGNORED = ("README.md", "crm")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a folder says. Without errors `settings` and the `document` they come from; always the complaints."""
+    """What a folder says. Without errors `settings` and the `document` they come from; always the complaints.
+
+    `rule_lines` says on which line of territories.csv each rule stands.
+    """
 
     settings: Settings | None
     document: dict[str, Any] | None
     complaints: tuple[Complaint, ...]
+    rule_lines: Mapping[str, int] = field(default_factory=dict)
 
 
 def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str] = ()) -> Loaded:
@@ -53,7 +57,7 @@ def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str]
     working = calendars.read_calendars(folder, complaints)
     staff = people.read_staff(folder, about, working, complaints)
     routing = pools.read_routing(folder, staff, complaints)
-    rules = territories.read_rules(folder, about, staff, routing, complaints)
+    found = territories.read_rules(folder, about, staff, routing, complaints)
     follow_ups = plans.read_plans(folder, about, complaints)
     targets, rates = goals.read_goals(folder, about, staff, complaints)
     _check_entries(folder, complaints)
@@ -73,14 +77,14 @@ def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str]
         api_keys=about.api_keys,
         card_profiles=about.card_profiles,
         campaigns=about.campaigns,
-        rule_set=_rule_set(staff, routing, rules),
+        rule_set=_rule_set(staff, routing, found.rules),
         plans=follow_ups,
         goals=targets,
         rates=rates,
         calendars=working.calendars,
     )
     document = to_document(settings)
-    return Loaded(build(document), document, complaints.sorted())
+    return Loaded(build(document), document, complaints.sorted(), found.lines)
 
 
 def default_folder() -> Path:

@@ -47,6 +47,14 @@ _COLUMNS = Columns(
 
 
 @dataclass(frozen=True, slots=True)
+class Territories:
+    """The rules in order of evaluation, and the line each stands on."""
+
+    rules: tuple[Rule, ...]
+    lines: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Line:
     """A rule and where it stands."""
 
@@ -85,8 +93,8 @@ def _shape(table: Table) -> Shape:
 
 def read_rules(
     folder: Path, organisation: Organisation, staff: Staff, routing: Routing, complaints: Complaints
-) -> tuple[Rule, ...]:
-    """Read territories.csv in order of evaluation; rows with mistakes are complained about and left out."""
+) -> Territories:
+    """Read territories.csv; rows with mistakes are complained about and left out."""
     table = read_table(folder / FILE, _COLUMNS, organisation.csv_encoding, complaints)
     lines = list(_rules(table, complaints))
     check_keys_differ(table, "rule", complaints)
@@ -96,7 +104,8 @@ def read_rules(
     for each in lines:
         _check_values(each, organisation, complaints)
         _check_reach(each, staff, routing, complaints)
-    return tuple(each.rule for each in sorted(lines, key=lambda each: each.rule.order))
+    rules = tuple(each.rule for each in sorted(lines, key=lambda each: each.rule.order))
+    return Territories(rules, {each.rule.key: each.line for each in lines})
 
 
 def _rules(table: Table, complaints: Complaints) -> Iterable[_Line]:

@@ -1,5 +1,8 @@
 """Published configurations and rule sets: immutable rows under their hash, and one active pointer."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from connector.store.database import Transaction
 from connector.store.locks import PUBLISH
 
@@ -25,6 +28,37 @@ def publish(tx: Transaction, *, digest: str, document: bytes, rule_set: str, rul
         digest,
     )
     return changed == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published configuration; `since` is when the one in force came into force."""
+
+    hash: str
+    rule_set: str
+    published_at: datetime
+    since: datetime | None
+
+
+def versions(tx: Transaction, limit: int) -> list[Version]:
+    """Return published configurations, newest first."""
+    rows = tx.all(
+        "SELECT c.hash, c.rule_set, c.published_at, a.since FROM configuration c "
+        "LEFT JOIN active_configuration a ON a.hash = c.hash ORDER BY c.published_at DESC LIMIT %s",
+        limit,
+    )
+    return [Version(*row) for row in rows]
+
+
+def beginning_with(tx: Transaction, start: str) -> list[str]:
+    """Return the hashes of stored configurations that begin so."""
+    return [row[0] for row in tx.all("SELECT hash FROM configuration WHERE starts_with(hash, %s) ORDER BY hash", start)]
+
+
+def activate(tx: Transaction, digest: str) -> bool:
+    """Put a stored configuration in force; return False when it already was."""
+    tx.run("SELECT pg_advisory_xact_lock(%s)", PUBLISH)
+    return tx.run("UPDATE active_configuration SET hash = %s, since = now() WHERE hash <> %s", digest, digest) == 1
 
 
 def active_hash(tx: Transaction) -> str | None:

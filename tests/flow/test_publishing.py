@@ -254,6 +254,8 @@ def test_an_organisation_that_publishes_by_hand_is_left_alone(store, folder) -> 
     look(watcher)
 
     assert active_hash(store) == before
+    watching(store, folder)
+    assert active_hash(store) == before, "a restart is no hand"
 
 
 def test_a_published_configuration_holds_names_of_secrets_only(store, folder, monkeypatch) -> None:

@@ -1,0 +1,120 @@
+"""`hearback rules`: check a rule set, publish it, go back to an older one."""
+
+import sys
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import click
+
+from connector import publishing
+from connector.cli.findings import complaints
+from connector.cli.listing import as_json, limit_option, show
+from connector.cli.session import services_of
+from connector.errors import ConfigurationError, HearbackError
+from connector.routing.analysis import analyse
+from connector.settings import Complaint, Loaded
+from connector.settings.complaints import Severity
+from connector.store import configuration
+
+#: Fewer characters of a hash are too easily mistyped into another version's.
+SHORTEST = 6
+
+
+@click.group()
+def rules() -> None:
+    """Check the rules, publish them, go back to older ones."""
+
+
+@rules.command()
+def check() -> None:
+    """Look for rules no lead reaches, rules at odds, codes no rule takes, pools without anybody."""
+    found = _checked(_valid())
+    _tell(found)
+    errors = sum(each.severity is Severity.ERROR for each in found)
+    click.echo(f"{errors} errors, {len(found) - errors} warnings.")
+    if errors:
+        sys.exit(1)
+
+
+@rules.command()
+def publish() -> None:
+    """Put the folder in force, unless `rules check` finds an error."""
+    found = [each for each in _checked(_valid()) if each.severity is Severity.ERROR]
+    if found:
+        _tell(found)
+        raise ConfigurationError(f"{len(found)} errors: nothing was published")
+    with services_of() as services:
+        published = publishing.publish(services.store, publishing.config_folder())
+    if published.hash is None:
+        raise ConfigurationError("the folder changed meanwhile and is broken: run `hearback check`")
+    told = "is in force now" if published.changed else "was in force already"
+    click.echo(f"Version {published.hash[:12]} {told}.")
+
+
+@rules.command("list")
+@limit_option
+@as_json
+def list_versions(limit: int, as_json: bool) -> None:
+    """List published versions, newest first."""
+    with services_of() as services, services.store.transaction() as tx:
+        found = configuration.versions(tx, limit)
+    show(
+        [
+            {
+                "version": each.hash if as_json else each.hash[:12],
+                "rules": each.rule_set if as_json else each.rule_set[:12],
+                "published": each.published_at,
+                "in force since": each.since,
+            }
+            for each in found
+        ],
+        as_json=as_json,
+    )
+
+
+@rules.command()
+@click.argument("version")
+def rollback(version: str) -> None:
+    """Put an older VERSION in force again, by the beginning of its name in `rules list`."""
+    settings = _valid().settings
+    if settings is None or settings.publish != "manual":
+        raise HearbackError(
+            "the folder is published by itself, so it would soon replace the older version: put the older files back, "
+            "or write `publish: manual` into hearback.yaml first"
+        )
+    with services_of() as services, services.store.transaction() as tx:
+        digest = _one(configuration.beginning_with(tx, version.casefold()), version)
+        changed = configuration.activate(tx, digest)
+    click.echo(f"Version {digest[:12]} {'is in force again' if changed else 'was in force already'}.")
+
+
+def _one(found: list[str], version: str) -> str:
+    if len(version) < SHORTEST:
+        raise HearbackError(f"'{version}' is too short: give at least {SHORTEST} characters of `hearback rules list`")
+    if len(found) != 1:
+        why = "several versions begin" if found else "no version begins"
+        raise HearbackError(f"{why} with '{version}': see `hearback rules list`")
+    return found[0]
+
+
+def _valid() -> Loaded:
+    """Return the folder's content; a broken folder ends the command with all its complaints."""
+    folder = publishing.config_folder()
+    loaded = publishing.read(folder)
+    if loaded.settings is None:
+        _tell(loaded.complaints)
+        raise ConfigurationError(f"{folder} has {len(loaded.complaints)} mistakes: correct these first")
+    return loaded
+
+
+def _checked(loaded: Loaded) -> list[Complaint]:
+    settings = loaded.settings
+    assert settings is not None
+    today = datetime.now(ZoneInfo(settings.timezone)).date()
+    return complaints(analyse(settings.rule_set, today), loaded.rule_lines, settings.rule_set.fallback)
+
+
+def _tell(found: "list[Complaint] | tuple[Complaint, ...]") -> None:
+    for each in found:
+        prefix = "warning: " if each.severity is Severity.WARNING else ""
+        click.echo(f"{prefix}{each}")
