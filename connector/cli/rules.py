@@ -27,7 +27,10 @@ def rules() -> None:
 
 @rules.command()
 def check() -> None:
-    """Look for rules no lead reaches, rules at odds, codes no rule takes, pools without anybody."""
+    """Look for mistakes in the rules.
+
+    Rules no lead reaches, rules at odds, postal codes no rule takes, pools without anybody.
+    """
     found = _checked(_valid())
     _tell(found)
     errors = sum(each.severity is Severity.ERROR for each in found)
@@ -38,7 +41,7 @@ def check() -> None:
 
 @rules.command()
 def publish() -> None:
-    """Put the folder in force, unless `rules check` finds an error."""
+    """Put the folder in force, if it has no error."""
     found = [each for each in _checked(_valid()) if each.severity is Severity.ERROR]
     if found:
         _tell(found)
@@ -75,7 +78,10 @@ def list_versions(limit: int, as_json: bool) -> None:
 @rules.command()
 @click.argument("version")
 def rollback(version: str) -> None:
-    """Put an older VERSION in force again, by the beginning of its name in `rules list`."""
+    """Put an older VERSION in force again.
+
+    VERSION is the beginning of a name in `rules list`.
+    """
     settings = _valid().settings
     if settings is None or settings.publish != "manual":
         raise HearbackError(

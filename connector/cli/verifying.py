@@ -22,7 +22,13 @@ SHOWN = 20
 
 
 @click.command()
-@click.option("--processes", type=at_least_one, default=os.cpu_count() or 1, show_default="one per core")
+@click.option(
+    "--processes",
+    type=at_least_one,
+    default=os.cpu_count() or 1,
+    show_default="one per core",
+    help="Check in so many processes at once.",
+)
 @click.option(
     "--seal", default="", help="A seal kept elsewhere (the log has each): it must be the newest one or in the chain."
 )

@@ -320,7 +320,13 @@ class Story:
     # What time does.
 
     def night_comes(self) -> None:
-        self._workers.run("housekeeping")
+        while self._unsealed():
+            self._workers.run("housekeeping")
+
+    def _unsealed(self) -> bool:
+        query = "SELECT max(seq) > (SELECT coalesce(max(last_seq), 0) FROM seal) FROM decision"
+        row = self._own.execute(query).fetchone()
+        return bool(row and row[0])
 
     def a_week_passes(self) -> None:
         seconds = self._places.shift + timedelta(days=8).total_seconds()
