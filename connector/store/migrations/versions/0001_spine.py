@@ -86,19 +86,16 @@ CREATE TABLE dedupe_key (
     lead_id uuid,
     version bigint NOT NULL DEFAULT 1,
     seen_at timestamptz NOT NULL,
-    -- The selective column leads each key: with stale statistics the planner takes any index for a good one.
-    PRIMARY KEY (key, source)
+    PRIMARY KEY (source, key)
 );
-CREATE INDEX dedupe_seen ON dedupe_key USING brin (seen_at);
 CREATE TABLE idempotency_key (
     client text NOT NULL,
     key text NOT NULL,
     fingerprint bytea NOT NULL,
     delivery_id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (key, client)
+    PRIMARY KEY (client, key)
 );
-CREATE INDEX idempotency_created ON idempotency_key USING brin (created_at);
 """
 
 LEAD = """
@@ -140,7 +137,7 @@ CREATE TABLE person_key (
     kind text NOT NULL,
     value text NOT NULL,
     lead_id uuid NOT NULL,
-    PRIMARY KEY (value, kind)
+    PRIMARY KEY (kind, value)
 );
 """
 
@@ -197,10 +194,11 @@ CREATE TABLE command (
     outcome text,
     error text,
     finished_at timestamptz
-) WITH (fillfactor = 50);
--- A lease touches no indexed column: with room on its page it is a heap-only update.
+);
+-- A lease touches no indexed column, so leasing is a heap-only update.
 CREATE INDEX command_pending ON command (connection, object_type, seq) WHERE state = 'pending';
-CREATE INDEX command_key ON command (key, connection, seq) WHERE state IN ('pending', 'dead');
+CREATE INDEX command_key ON command (connection, key, seq) WHERE state IN ('pending', 'dead');
+CREATE INDEX command_lead ON command (lead_id) WHERE lead_id IS NOT NULL;
 CREATE INDEX command_dead ON command (seq) WHERE state IN ('dead', 'parked');
 
 CREATE TABLE binding (
@@ -209,9 +207,9 @@ CREATE TABLE binding (
     object_type text NOT NULL,
     record_id text NOT NULL,
     written jsonb NOT NULL DEFAULT '{}',
-    PRIMARY KEY (key, connection)
+    PRIMARY KEY (connection, key)
 );
-CREATE INDEX binding_record ON binding (record_id, object_type, connection);
+CREATE INDEX binding_record ON binding (connection, object_type, record_id);
 
 CREATE TABLE connection_state (
     connection text PRIMARY KEY,
@@ -235,7 +233,7 @@ CREATE TABLE mirror_record (
     fields jsonb NOT NULL,
     changed_at timestamptz NOT NULL,
     deleted boolean NOT NULL DEFAULT false,
-    PRIMARY KEY (record_id, object_type, connection)
+    PRIMARY KEY (connection, object_type, record_id)
 );
 CREATE INDEX mirror_email ON mirror_record (email) WHERE email <> '';
 CREATE INDEX mirror_phone ON mirror_record (phone) WHERE phone <> '';
@@ -251,9 +249,9 @@ CREATE TABLE event (
     occurred_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT hearback_now(),
     attributes jsonb NOT NULL DEFAULT '{}',
-    UNIQUE (source_id, source, type)
+    UNIQUE (source, source_id, type)
 );
-CREATE INDEX event_record ON event (record_id, object_type, source, occurred_at);
+CREATE INDEX event_record ON event (source, object_type, record_id, occurred_at);
 CREATE TRIGGER event_immutable BEFORE UPDATE OR DELETE ON event
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 """

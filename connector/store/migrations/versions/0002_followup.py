@@ -16,7 +16,7 @@ CREATE TABLE sale (
     lead_id uuid,
     open_mandatory integer,
     overdue integer,
-    PRIMARY KEY (deal, connection)
+    PRIMARY KEY (connection, deal)
 );
 
 -- Deals with events not yet taken in; the events themselves stand in `event`.
@@ -27,8 +27,8 @@ CREATE TABLE deal_news (
     type text NOT NULL,
     step_id uuid
 );
-CREATE INDEX deal_news_deal ON deal_news (deal, connection);
-CREATE INDEX event_deal ON event ((attributes ->> 'deal'), source) WHERE attributes ? 'deal';
+CREATE INDEX deal_news_deal ON deal_news (connection, deal);
+CREATE INDEX event_deal ON event (source, (attributes ->> 'deal')) WHERE attributes ? 'deal';
 
 CREATE TABLE plan_instance (
     id uuid PRIMARY KEY,
@@ -39,8 +39,8 @@ CREATE TABLE plan_instance (
     configuration text NOT NULL REFERENCES configuration,
     owner text NOT NULL,
     started_at timestamptz NOT NULL,
-    UNIQUE (deal, connection, plan_key),
-    FOREIGN KEY (deal, connection) REFERENCES sale
+    UNIQUE (connection, deal, plan_key),
+    FOREIGN KEY (connection, deal) REFERENCES sale
 );
 
 CREATE TABLE step_instance (
@@ -101,7 +101,7 @@ CREATE TABLE evidence_use (
     connection text NOT NULL,
     call_id text NOT NULL,
     step_instance uuid NOT NULL REFERENCES step_instance,
-    PRIMARY KEY (call_id, connection)
+    PRIMARY KEY (connection, call_id)
 );
 CREATE INDEX evidence_use_step ON evidence_use (step_instance);
 
@@ -132,7 +132,7 @@ CREATE TABLE credit (
     recorded_at timestamptz NOT NULL,
     corrects uuid UNIQUE REFERENCES credit
 );
-CREATE UNIQUE INDEX credit_first ON credit (deal, connection) WHERE corrects IS NULL;
+CREATE UNIQUE INDEX credit_first ON credit (connection, deal) WHERE corrects IS NULL;
 CREATE INDEX credit_person ON credit (person);
 CREATE TRIGGER credit_immutable BEFORE UPDATE OR DELETE ON credit
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
@@ -172,8 +172,8 @@ CREATE TABLE survey_invitation (
     language text NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    UNIQUE (deal, connection),
-    FOREIGN KEY (deal, connection) REFERENCES sale,
+    UNIQUE (connection, deal),
+    FOREIGN KEY (connection, deal) REFERENCES sale,
     CHECK ((state = 'suppressed') = (token_hash IS NULL)),
     CHECK ((state = 'suppressed') = (suppressed_reason <> ''))
 );
