@@ -140,10 +140,15 @@ def build(workers: Workers) -> procrastinate.App:
     return app
 
 
-def sweep_once(services: Services, timestamp: int) -> None:
-    """Wake every queue: the jobs look at the rows, never at the tick, so skipped ticks do no harm."""
+def wake_all(services: Services) -> None:
+    """Wake every queue of rows that wait."""
     for queue in ("intake", "sync", "held", "followups", "commands"):
         services.wake(queue)
+
+
+def sweep_once(services: Services, timestamp: int) -> None:
+    """Wake every queue: the jobs look at the rows, never at the tick, so skipped ticks do no harm."""
+    wake_all(services)
     if timestamp % MINUTE < SWEEP:
         services.wake("poll")
         services.wake("housekeeping")
@@ -160,7 +165,7 @@ async def work_for_ever(workers: Workers) -> None:
         try:
             async with app.open_async():
                 # What came in meanwhile does not wait for the next tick.
-                sweep_once(workers.services, SWEEP)
+                wake_all(workers.services)
                 await app.run_worker_async(**_options())
         except (ConnectorException, OSError) as err:
             log.warning("the job queue is gone, reconnecting", extra={"why": type(err).__name__})

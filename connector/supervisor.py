@@ -119,7 +119,7 @@ class Watcher:
             ConfigurationError: the folder is broken and nothing was ever published.
         """
         self._seen = publishing.fingerprint(self._folder)
-        if self._by_hand() and publishing.anything_active(self._store):
+        if publishing.anything_active(self._store) and self._by_hand():
             return
         published = publishing.publish(self._store, self._folder)
         self._complain(published)

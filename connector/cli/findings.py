@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 
-from connector.routing.analysis import Finding, Severity
+from connector.routing.analysis import Finding
 from connector.routing.lands import Witness
 from connector.settings.complaints import Complaint
 from connector.settings.complaints import Severity as Weight
@@ -124,8 +124,3 @@ _WORDS: Mapping[str, tuple[str, Callable[[Finding, str], Said]]] = {
     "uncovered": (RULES, _uncovered),
     "empty_pool": (POOLS, _empty_pool),
 }
-
-
-def is_error(finding: Finding) -> bool:
-    """Tell whether a rule set with this finding may not be published."""
-    return finding.severity is Severity.ERROR
