@@ -12,6 +12,7 @@ from connector.adapters.base import Adapter
 from connector.adapters.registry import adapter_for
 from connector.errors import ConfigurationError
 from connector.model.identity import new_id
+from connector.model.routing import OffShift
 from connector.routing.compiled import CompiledRules
 from connector.settings import build
 from connector.settings.secrets import read_secret
@@ -29,6 +30,8 @@ class Active:
 
     settings: Settings
     rules: CompiledRules
+    #: People whose working hours matter to a pool.
+    shifts: frozenset[str] = frozenset()
 
 
 class Services:
@@ -92,7 +95,9 @@ class Services:
 
     def _load(self, document: bytes) -> Active:
         settings = build(json.loads(document))
-        self._active = Active(settings, CompiledRules(settings.rule_set))
+        pools = settings.rule_set.pools.values()
+        shifts = {m.person for pool in pools if pool.off_shift is not OffShift.IGNORE for m in pool.members}
+        self._active = Active(settings, CompiledRules(settings.rule_set), frozenset(shifts))
         return self._active
 
 

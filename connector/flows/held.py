@@ -1,8 +1,11 @@
 """The holding queue: a waiting lead gets its owner the moment somebody has room."""
 
+from dataclasses import dataclass
+
 from connector.flows import route, write
 from connector.routing.book import Book
-from connector.routing.decide import Case, Result, pool_has_room
+from connector.routing.decide import Case, Result
+from connector.routing.eligible import pool_has_room
 from connector.services import Active, Services
 from connector.store import Transaction, commands, decisions, leads
 from connector.store.leads import LeadRow
@@ -12,34 +15,45 @@ LIMIT = 200
 
 def work(services: Services) -> int:
     """Drain the holding queue as far as capacity goes; return how many leads found an owner."""
-    total = 0
+    total, place = 0, None
     while True:
-        drained = _work_batch(services)
-        total += drained
-        if drained < LIMIT:
+        looked = _work_batch(services, place)
+        total += looked.assigned
+        place = looked.place
+        if place is None:
             return total
 
 
-def _work_batch(services: Services) -> int:
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A look at some waiting leads: how many found an owner, and where to go on, None at the end."""
+
+    assigned: int
+    place: leads.Place | None
+
+
+def _work_batch(services: Services, place: leads.Place | None) -> Looked:
     with services.store.transaction() as tx:
         if not leads.held_pools(tx):
-            return 0
+            return Looked(0, None)
         active = services.active(tx)
         book = route.load_book(tx, active)
-        drained = drain(tx, active, book)
+        looked = drain(tx, active, book, place)
         route.save_book(tx, book)
-        tx.after_commit(lambda: services.wake("commands"))
-        return drained
+        if looked.assigned:
+            tx.after_commit(lambda: services.wake("commands"))
+        return looked
 
 
-def drain(tx: Transaction, active: Active, book: Book) -> int:
+def drain(tx: Transaction, active: Active, book: Book, place: leads.Place | None = None) -> Looked:
     """Assign waiting leads while the ledger is locked, oldest first; an ineligible head never blocks."""
     waiting = leads.held_pools(tx)
     if not waiting:
-        return 0
+        return Looked(0, None)
     roomy = [pool for pool in waiting if _worth_a_try(active, book, pool)]
-    rows = leads.held(tx, roomy, tx.now(), LIMIT)
-    return sum(_try(tx, active, book, row) for row in rows)
+    rows = leads.held(tx, roomy, tx.now(), LIMIT, place)
+    assigned = sum(_try(tx, active, book, row) for row in rows)
+    return Looked(assigned, (rows[-1].created_at, rows[-1].id) if len(rows) == LIMIT else None)
 
 
 def _worth_a_try(active: Active, book: Book, pool: str) -> bool:
@@ -63,7 +77,9 @@ def _try(tx: Transaction, active: Active, book: Book, row: LeadRow) -> bool:
         snapshot=route.snapshot(row.data, row.salt),
         waited_out=waited_out,
     )
-    if route.preview(active, case, book).result is Result.HELD:
+    previewed = route.preview(active, case, book)
+    if previewed.result is Result.HELD:
+        leads.wait_on(tx, row.id, previewed.wake_at)
         return False
     decision, decision_row, reason = route.decided(active, case, book)
     owner, connection = str(decision.owner), str(decision.connection)

@@ -5,21 +5,25 @@ import hmac
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from connector.flows import write
 from connector.flows.acquaintances import acquaintances, as_candidate, moved_keys
+from connector.flows.presence import presence_at
 from connector.flows.read import Prepared
 from connector.matching import Match, match
 from connector.model.canonical import canonical
 from connector.model.crm import Value
 from connector.model.lead import Consent, Facets, Lead
+from connector.model.routing import RuleSet
 from connector.normalize.facets import facets_of
-from connector.routing.book import Book, Standing
+from connector.routing.book import NO_GRANT, Book, Grant, Standing
 from connector.routing.decide import Case, Decision, Known, Result, decide
 from connector.routing.explain import sentence
 from connector.routing.record import record_of
+from connector.routing.rings import NO_RINGS, Rings, caps_of, microseconds
 from connector.services import Active
 from connector.settings.values import Settings
 from connector.store import Transaction, commands, decisions, leads, ledger
@@ -27,6 +31,7 @@ from connector.store.commands import NewCommand
 from connector.store.debts import owed
 from connector.store.decisions import DecisionRow
 from connector.store.leads import LeadRow, NewLead
+from connector.worktime import add_work, calendar
 
 _LEAD_FIELDS = tuple(f.name for f in fields(Lead))
 
@@ -76,19 +81,38 @@ def load_book(tx: Transaction, active: Active) -> Book:
     debts = owed(tx)
     paused = {person for person, count in debts.items() if limits and count >= min(limits)}
     entries = ledger.entries(tx)
-    standings = {
-        person: Standing(*entries.get(person, (0, 0, 0)), paused=person in paused) for person in {*entries, *paused}
+    standings = {person: _standing(entries.get(person), person in paused) for person in {*entries, *paused}}
+    now = tx.now()
+    return Book(standings, taken, presence=presence_at(active, now), rings=_rings(tx, active.rules.rule_set, now))
+
+
+def _standing(entry: ledger.Entry | None, paused: bool) -> Standing:
+    if entry is None:
+        return Standing(paused=paused)
+    balance, last_seq, open_leads, units, until = entry
+    grant = Grant(units, until.isoformat()) if units and until else NO_GRANT
+    return Standing(balance, last_seq, open_leads, paused, grant)
+
+
+def _rings(tx: Transaction, rule_set: RuleSet, now: datetime) -> Rings:
+    """Read what people with rolling caps were given lately."""
+    wanted = {
+        person: (max(round(cap.span.total_seconds()) for cap in caps), bool(rep.caps))
+        for person, rep in rule_set.reps.items()
+        if (caps := caps_of(rule_set, person))
     }
-    return Book(standings, taken)
+    return Rings(rule_set, ledger.taken(tx, wanted, now), microseconds(now)) if wanted else NO_RINGS
 
 
 def save_book(tx: Transaction, book: Book) -> None:
     """Write the ledger rows that decisions changed."""
-    rows = {
-        person: (standing.balance, standing.last_seq, standing.open_leads)
-        for person, standing in book.changes().items()
-    }
+    rows = {person: _entry(standing) for person, standing in book.changes().items()}
     ledger.write(tx, rows, book.decisions)
+
+
+def _entry(standing: Standing) -> ledger.Entry:
+    until = datetime.fromisoformat(standing.grant.until) if standing.grant.until else None
+    return standing.balance, standing.last_seq, standing.open_leads, standing.grant.units, until
 
 
 def decide_all(tx: Transaction, active: Active, matched: Sequence[Matched], book: Book) -> Batch:
@@ -128,7 +152,7 @@ def decided(active: Active, case: Case, book: Book) -> tuple[Decision, DecisionR
     """Take one decision and post it to the book; return it with its row and its reason for the owner."""
     decision = decide(case, active.rules, book)
     record = record_of(decision, book)
-    book.post(decision.balances, decision.owner, decision.seq)
+    book.post(decision.balances, decision.owner, decision.seq, grants=decision.grants, tags=decision.tags)
     row = DecisionRow(
         seq=decision.seq,
         lead_id=UUID(case.lead),
@@ -139,6 +163,7 @@ def decided(active: Active, case: Case, book: Book) -> tuple[Decision, DecisionR
         owner=decision.owner,
         record=record,
         digest=hashlib.sha256(record).digest(),
+        tags=decision.tags,
     )
     language = write.language_of(active.settings.people[decision.owner]) if decision.owner else "en"
     return decision, row, sentence(_explained(decision), language)
@@ -217,8 +242,15 @@ def _new_lead(
         pool=decision.pool,
         reason=reason,
         assigned_at=None if held else now,
-        held_until=now + active.rules.rule_set.max_hold if held else None,
+        held_until=held_until(active, now) if held else None,
+        wake_at=decision.wake_at if held else None,
     )
+
+
+def held_until(active: Active, now: datetime) -> datetime:
+    """Return until when a lead may wait: `max_hold` is working time of the organisation."""
+    settings = active.settings
+    return add_work(now, settings.rule_set.max_hold, calendar(settings.country, settings.timezone))
 
 
 def _handover(p: Prepared, decision: Decision, reason: str) -> write.Handover:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 
@@ -33,6 +34,10 @@ class Person:
     active: bool = True
     weight: int = 1
     max_open: int | None = None
+    #: At most so many leads in any hour, day, week or 30 days, by these words; a fraction as text ("14", "1/2").
+    rates: Mapping[str, str] = field(default_factory=dict)
+    #: First day at work, for the ramp-up.
+    starts: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,19 @@ from datetime import date, timedelta
 from typing import Any
 
 from connector.model.canonical import canonical, digest
-from connector.model.routing import Condition, Member, Pool, Rep, Rule, RuleSet, Term
+from connector.model.routing import (
+    Absence,
+    Cap,
+    Condition,
+    Member,
+    OffShift,
+    Pool,
+    Rep,
+    Rule,
+    RuleSet,
+    Step,
+    Term,
+)
 
 SCHEMA = "rule-set/1"
 
@@ -21,6 +33,8 @@ def to_document(rule_set: RuleSet) -> dict[str, Any]:
         "reps": {key: _rep_document(rep) for key, rep in rule_set.reps.items()},
         "pools": {key: _pool_document(pool) for key, pool in rule_set.pools.items()},
         "rules": [_rule_document(rule) for rule in rule_set.rules],
+        **({} if rule_set.steps == tuple(Step) else {"steps": [str(step) for step in rule_set.steps]}),
+        **_present(caps=[_cap_document(cap) for cap in rule_set.caps]),
     }
 
 
@@ -39,6 +53,8 @@ def from_document(document: Mapping[str, Any]) -> RuleSet:
         fallback=document["fallback"],
         max_hold=timedelta(seconds=document["max_hold_seconds"]),
         matching=tuple(document["matching"]),
+        steps=tuple(map(Step, document.get("steps", tuple(Step)))),
+        caps=tuple(map(_cap, document.get("caps", ()))),
     )
     return replace(rule_set, hash=digest(canonical(document)))
 
@@ -48,21 +64,51 @@ def _present(**values: object) -> dict[str, Any]:
 
 
 def _rep_document(rep: Rep) -> dict[str, Any]:
-    return {"active": rep.active, "connections": list(rep.connections), "max_open": rep.max_open}
+    return {
+        "active": rep.active,
+        "connections": list(rep.connections),
+        "max_open": rep.max_open,
+        **_present(caps=[_cap_document(cap) for cap in rep.caps], skills=list(rep.skills)),
+    }
 
 
 def _rep(key: str, document: Mapping[str, Any]) -> Rep:
-    return Rep(key, document["active"], document["max_open"], tuple(document["connections"]))
+    return Rep(
+        person=key,
+        active=document["active"],
+        max_open=document["max_open"],
+        connections=tuple(document["connections"]),
+        caps=tuple(map(_cap, document.get("caps", ()))),
+        skills=tuple(document.get("skills", ())),
+    )
+
+
+def _cap_document(cap: Cap) -> dict[str, Any]:
+    conditions = [_condition_document(condition) for condition in cap.conditions]
+    return {"cap": cap.key, "limit": cap.limit, "seconds": round(cap.span.total_seconds()), **_present(when=conditions)}
+
+
+def _cap(document: Mapping[str, Any]) -> Cap:
+    conditions = tuple(map(_condition, document.get("when", ())))
+    return Cap(document["cap"], document["limit"], timedelta(seconds=document["seconds"]), conditions)
 
 
 def _pool_document(pool: Pool) -> dict[str, Any]:
     members = [[member.person, member.weight] for member in pool.members]
-    return {"members": members, **_present(overflow=pool.overflow)}
+    off_shift = None if pool.off_shift is OffShift.IGNORE else str(pool.off_shift)
+    absence = None if pool.absence is Absence.NONE else str(pool.absence)
+    return {"members": members, **_present(overflow=pool.overflow, off_shift=off_shift, absence=absence)}
 
 
 def _pool(key: str, document: Mapping[str, Any]) -> Pool:
     members = tuple(Member(person, weight) for person, weight in document["members"])
-    return Pool(key, members, document.get("overflow"))
+    return Pool(
+        key,
+        members,
+        document.get("overflow"),
+        OffShift(document.get("off_shift", OffShift.IGNORE)),
+        Absence(document.get("absence", Absence.NONE)),
+    )
 
 
 def _rule_document(rule: Rule) -> dict[str, Any]:
@@ -77,6 +123,7 @@ def _rule_document(rule: Rule) -> dict[str, Any]:
             connection=rule.connection,
             valid_from=rule.valid_from and rule.valid_from.isoformat(),
             valid_to=rule.valid_to and rule.valid_to.isoformat(),
+            skills=list(rule.skills),
         ),
     }
 
@@ -92,6 +139,7 @@ def _rule(document: Mapping[str, Any]) -> Rule:
         connection=document.get("connection"),
         valid_from=_day(document.get("valid_from")),
         valid_to=_day(document.get("valid_to")),
+        skills=tuple(document.get("skills", ())),
     )
 
 

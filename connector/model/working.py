@@ -1,7 +1,7 @@
 """When people work, in wall-clock minutes: windows, weeks and days that differ."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 #: Minutes of a local day: opens at the first, closes before the second. 1440 is the end of the day.
 Window = tuple[int, int]
@@ -16,3 +16,12 @@ class SpecialDay:
 
     day: date
     windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """One row of absences.csv: away from an instant to another, UTC, and who stands in."""
+
+    starts: datetime
+    ends: datetime
+    delegate: str = ""

@@ -1,6 +1,6 @@
 """Does a lead pass a rule's tests?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import partial
 from operator import attrgetter
@@ -24,6 +24,11 @@ def condition_holds(rule: Rule, condition: Condition, facets: Facets) -> bool:
     if condition.field == "domain":
         return rule.key in facets.domain_rules
     return _value_passes(condition, facet(facets, condition.field))
+
+
+def passes(conditions: Iterable[Condition], facets: Facets) -> bool:
+    """Tell whether a lead passes tests that belong to no rule; none of them tests the domain."""
+    return all(_value_passes(condition, facet(facets, condition.field)) for condition in conditions)
 
 
 def _value_passes(condition: Condition, value: str | int | None) -> bool:

@@ -1,13 +1,26 @@
-"""The decision: existing owner, then territory rules, then a pool's fair turn, else hold or fall back."""
+"""The decision: the steps of the rule set in order, then the fallback owner."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from connector.model.lead import Facets
-from connector.model.routing import Member, Pool, Rep, Rule, RuleSet
-from connector.routing.book import Book, Standing
+from connector.model.routing import Absence, Member, Pool, Rule, RuleSet, Step
+from connector.routing import pacing
+from connector.routing.book import Book, Grant
 from connector.routing.compiled import CompiledRules
+from connector.routing.eligible import (
+    REP,
+    Demand,
+    Passed,
+    demand_of,
+    eligible,
+    obstacle,
+    pool_of,
+    stand_in,
+)
 from connector.routing.ledger import Contender, Posting, take_turn
 
 
@@ -46,15 +59,6 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """Somebody who was passed over, with a code and the fact behind it."""
-
-    person: str
-    code: str
-    fact: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """Who owns the lead and why. `steps` are (code, detail) in the order they were taken."""
 
@@ -69,11 +73,20 @@ class Decision:
     rule: str | None = None
     postings: tuple[Posting, ...] = ()
     passed: tuple[Passed, ...] = ()
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+    #: Keys of the caps with conditions that the lead counts to.
+    tags: tuple[str, ...] = ()
 
     @property
     def balances(self) -> dict[str, int]:
         """Return the new balance of everyone the turn was posted to."""
         return {posting.person: posting.after for posting in self.postings}
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """Return the first instant at which somebody passed over may be able to take the lead, if one is known."""
+        known = [datetime.fromisoformat(each.again) for each in self.passed if each.again]
+        return min(known, default=None)
 
 
 def decide(case: Case, rules: CompiledRules, book: Book) -> Decision:
@@ -87,103 +100,149 @@ class _Deciding:
     def __init__(self, case: Case, rules: CompiledRules, book: Book) -> None:
         self.case = case
         self.rules = rules
-        self.rule_set = rules.rule_set
+        self.rule_set: RuleSet = rules.rule_set
         self.book = book
         self.steps: list[tuple[str, str]] = []
         self.passed: dict[str, Passed] = {}
+        #: The rule whose step has been taken, and its pool.
+        self.rule: Rule | None = None
+        self.pool: Pool | None = None
 
     def decide(self) -> Decision:
-        if self._keeps_owner():
-            return self._assigned(self.case.known.owner)
-        rule = self.rules.first(self.case.facets, self.case.at.date())
-        if rule is None:
+        for step in self.rule_set.steps:
+            decision = _STEPS[step](self)
+            if decision is not None:
+                return decision
+        if self.rule is None:
             self._note("no_rule")
-            return self._fall_back()
-        self._note("rule", rule.key)
-        return self._by_rule(rule)
+        self._note("fallback", self.rule_set.fallback)
+        self.rule = None
+        return self._assigned(self.rule_set.fallback)
+
+    @cached_property
+    def first(self) -> Rule | None:
+        return self.rules.first(self.case.facets, self.case.at.date())
+
+    @cached_property
+    def demand(self) -> Demand:
+        return demand_of(self.case.facets, self.first, self.rule_set, self.case.excluded)
 
     def _note(self, code: str, detail: str = "") -> None:
         self.steps.append((code, detail))
 
-    def _keeps_owner(self) -> bool:
+    def existing_owner(self) -> Decision | None:
+        """Leave a known person with the owner of their record: open leads and leave count, rates do not."""
         known = self.case.known
         if not known.owner or known.kind not in self.rule_set.matching:
-            return False
-        obstacle = self._obstacle(known.owner)
-        if obstacle is None:
+            return None
+        asked = Demand(excluded=self.case.excluded, caps=None)
+        found = obstacle(known.owner, self.rule_set.reps.get(known.owner), self.book.standing(known.owner), asked)
+        if found is None:
             self._note("existing_owner", f"{known.kind}:{known.record}")
-            return True
-        self._note("existing_owner_passed", f"{known.owner}:{obstacle.code}")
-        self.passed[known.owner] = obstacle
-        return False
+            return self._assigned(known.owner)
+        self._note("existing_owner_passed", f"{known.owner}:{found.code}")
+        self.passed[known.owner] = found
+        return self._delegated(known.owner, asked)
 
-    def _by_rule(self, rule: Rule) -> Decision:
-        first = self._pool_of(rule)
-        pool: Pool | None = first
-        tried: set[str] = set()
-        while pool is not None and pool.key not in tried:
-            tried.add(pool.key)
-            eligible = self._eligible(pool)
-            if eligible:
-                return self._turn(rule, pool, eligible)
-            self._note("nobody_eligible", pool.key)
-            pool = self.rule_set.pools.get(pool.overflow) if pool.overflow else None
+    def named_accounts(self) -> Decision | None:
+        """Follow the first rule if it is for named companies."""
+        return self._by_rule() if self.first is not None and self.first.names_accounts else None
+
+    def territories(self) -> Decision | None:
+        """Follow the first rule if it is a territory."""
+        return self._by_rule() if self.first is not None and not self.first.names_accounts else None
+
+    def overflow(self) -> Decision | None:
+        """Try the pools the rule's pool overflows to."""
+        pool, tried = self.pool, set[str]()
+        while pool is not None and pool.overflow and pool.overflow not in tried:
+            tried.add(pool.overflow)
+            pool = self.rule_set.pools.get(pool.overflow)
+            if pool is not None and pool != self.pool and (decision := self._by_pool(pool)) is not None:
+                return decision
+        return None
+
+    def holding(self) -> Decision | None:
+        """Let the lead wait for somebody of the rule's pool, but not for ever."""
+        if self.rule is None or self.pool is None:
+            return None
         if self.case.waited_out:
             self._note("waited_out", f"{round(self.rule_set.max_hold.total_seconds())}s")
-            return self._fall_back()
-        self._note("hold", first.key)
-        return self._decision(Result.HELD, rule=rule.key, pool=first.key)
+            return None
+        self._note("hold", self.pool.key)
+        return self._decision(Result.HELD, pool=self.pool.key)
 
-    def _pool_of(self, rule: Rule) -> Pool:
-        """Return the rule's pool; a rule that names a rep is a pool of one."""
-        if rule.pool is not None:
-            return self.rule_set.pools[rule.pool]
-        return Pool(key=f"rep:{rule.rep}", members=(Member(str(rule.rep), 1),))
+    def _by_rule(self) -> Decision | None:
+        rule = self.rule = self.first
+        assert rule is not None
+        self._note("rule", rule.key)
+        self.pool = pool_of(rule.pool or f"{REP}{rule.rep}", self.rule_set)
+        assert self.pool is not None
+        return self._by_pool(self.pool)
 
-    def _eligible(self, pool: Pool) -> list[Member]:
-        eligible = []
-        for member in pool.members:
-            obstacle = self._obstacle(member.person)
-            if obstacle is None:
-                eligible.append(member)
-            else:
-                self.passed[member.person] = obstacle
-        return eligible
+    def _by_pool(self, pool: Pool) -> Decision | None:
+        able, passed, opens_later = eligible(pool, self.rule_set, self.book, self.demand)
+        self.passed |= {each.person: each for each in passed}
+        if opens_later:
+            self._note("next_open", pool.key)
+        if able:
+            return self._turn(pool, able)
+        self._note("nobody_eligible", pool.key)
+        return self._delegated(str(self.rule.rep), self.demand) if self.rule and self.rule.rep else None
 
-    def _obstacle(self, person: str) -> Passed | None:
-        """Return the first reason why this person cannot take the lead; None when nothing is in the way."""
-        if person in self.case.excluded:
-            return Passed(person, "excluded_prior_owner")
-        return obstacle(person, self.rule_set.reps.get(person), self.book.standing(person))
+    def _delegated(self, absent: str, demand: Demand) -> Decision | None:
+        delegate, found = stand_in(absent, self.rule_set, self.book, demand)
+        if delegate is None:
+            return None
+        if found is not None:
+            self.passed[delegate] = found
+            return None
+        self._note("delegate", f"{absent}:{delegate}")
+        return self._assigned(delegate)
 
-    def _turn(self, rule: Rule, pool: Pool, eligible: list[Member]) -> Decision:
-        standings = [(member, self.book.standing(member.person)) for member in eligible]
+    def _turn(self, pool: Pool, able: list[Member]) -> Decision:
+        """Give the lead to whoever of the able is owed most."""
+        standings = {member.person: self.book.standing(member.person) for member in pool.members}
+        away = self._away(pool) if pool.absence is Absence.PACED else []
+        weights = pacing.weights([*able, *away], standings)
+        plain = {member.person: weights.pop(member.person) for member in able}
+        given = pacing.boosted(plain, standings, self.case.at) if pool.absence is Absence.PACED else plain
         owner, postings = take_turn(
-            [Contender(m.person, m.weight, standing.balance, standing.last_seq) for m, standing in standings]
+            [Contender(p, weight, standings[p].balance, standings[p].last_seq) for p, weight in given.items()]
         )
         self._note("turn", pool.key)
-        return self._assigned(owner, rule=rule, pool=pool.key, postings=postings)
+        grants: dict[str, Grant] = {}
+        if pool.absence is Absence.PACED:
+            credited = {posting.person: posting.share for posting in postings}
+            grants = pacing.used(plain, credited, standings, self.case.at)
+            grants |= pacing.earned(plain, weights, standings, self.case.at)
+        return self._assigned(owner, pool=pool.key, postings=postings, grants=grants)
 
-    def _fall_back(self) -> Decision:
-        self._note("fallback", self.rule_set.fallback)
-        return self._assigned(self.rule_set.fallback)
+    def _away(self, pool: Pool) -> list[Member]:
+        passed = ((member, self.passed.get(member.person)) for member in pool.members)
+        return [member for member, found in passed if found is not None and found.code == "on_leave"]
 
     def _assigned(
-        self, owner: str, *, rule: Rule | None = None, pool: str | None = None, postings: tuple[Posting, ...] = ()
+        self,
+        owner: str,
+        *,
+        pool: str | None = None,
+        postings: tuple[Posting, ...] = (),
+        grants: Mapping[str, Grant] | None = None,
     ) -> Decision:
         return self._decision(
             Result.ASSIGNED,
             owner=owner,
-            connection=self._connection(owner, rule),
-            rule=rule.key if rule else None,
+            connection=self._connection(owner),
             pool=pool,
             postings=postings,
+            grants=grants or {},
         )
 
-    def _connection(self, owner: str, rule: Rule | None) -> str:
+    def _connection(self, owner: str) -> str:
         """Choose the connection: the rule's, else the matched record's, else the rep's first."""
         available = self.rule_set.reps[owner].connections
-        wanted = (rule.connection if rule else None, self.case.known.connection)
+        wanted = (self.rule.connection if self.rule else None, self.case.known.connection)
         return next((c for c in wanted if c in available), available[0])
 
     def _decision(
@@ -192,9 +251,9 @@ class _Deciding:
         *,
         owner: str | None = None,
         connection: str | None = None,
-        rule: str | None = None,
         pool: str | None = None,
         postings: tuple[Posting, ...] = (),
+        grants: Mapping[str, Grant] | None = None,
     ) -> Decision:
         return Decision(
             case=self.case,
@@ -205,41 +264,18 @@ class _Deciding:
             owner=owner,
             connection=connection,
             pool=pool,
-            rule=rule,
+            rule=self.rule.key if self.rule else None,
             postings=postings,
             passed=tuple(self.passed.values()),
+            grants=grants or {},
+            tags=tuple(cap.key for cap in self.demand.caps or ()) if self.rule_set.caps else (),
         )
 
 
-def obstacle(person: str, rep: Rep | None, standing: Standing) -> Passed | None:
-    """Return why a person may receive no lead at all right now, first reason only; None when they may."""
-    if rep is None:
-        return Passed(person, "not_a_rep")
-    if not rep.active:
-        return Passed(person, "inactive")
-    if not rep.connections:
-        return Passed(person, "crm_unlinked")
-    if standing.paused:
-        return Passed(person, "paused", "overdue follow-up")
-    if rep.max_open is not None and standing.open_leads >= rep.max_open:
-        return Passed(person, "cap_open", f"{standing.open_leads}/{rep.max_open}")
-    return None
-
-
-def pool_has_room(pool: str, rule_set: RuleSet, book: Book) -> bool:
-    """Tell whether somebody in the pool, or where it overflows to, could take a lead now."""
-    seen: set[str] = set()
-    key: str | None = pool
-    while key is not None and key not in seen:
-        seen.add(key)
-        people = [key.removeprefix("rep:")] if key.startswith("rep:") else [m.person for m in _members(rule_set, key)]
-        if any(obstacle(person, rule_set.reps.get(person), book.standing(person)) is None for person in people):
-            return True
-        known = rule_set.pools.get(key)
-        key = known.overflow if known else None
-    return False
-
-
-def _members(rule_set: RuleSet, pool: str) -> tuple[Member, ...]:
-    known = rule_set.pools.get(pool)
-    return known.members if known else ()
+_STEPS: Mapping[Step, Callable[[_Deciding], Decision | None]] = {
+    Step.EXISTING_OWNER: _Deciding.existing_owner,
+    Step.NAMED_ACCOUNTS: _Deciding.named_accounts,
+    Step.TERRITORIES: _Deciding.territories,
+    Step.OVERFLOW: _Deciding.overflow,
+    Step.HOLDING: _Deciding.holding,
+}

@@ -9,8 +9,12 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
     "en": {
         "turn": "It was your turn in pool {pool} (territory {rule}).",
         "rep": "Territory {rule} is yours.",
-        "overflow": "Pool {first} was full, and it was your turn in {pool}.",
+        "overflow": "Nobody in pool {first} could take it, and it was your turn in {pool}.",
         "fallback": "No territory fits this lead; you are the fallback owner.",
+        "nobody": "Nobody in pool {first} can take it now; you are the fallback owner.",
+        "nobody_rep": "The rep of territory {rule} cannot take it now; you are the fallback owner.",
+        "next_open": "Nobody in pool {pool} is at work, and you begin next (territory {rule}).",
+        "delegate": "You stand in for a colleague on leave.",
         "waited_out": "Nobody in pool {first} had room for too long; you are the fallback owner.",
         "waited_out_rep": "The rep of territory {rule} had no room for too long; you are the fallback owner.",
         "known_lead": "You already look after this lead.",
@@ -20,8 +24,12 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
     "de": {
         "turn": "Sie waren im Pool {pool} an der Reihe (Gebiet {rule}).",
         "rep": "Das Gebiet {rule} gehört Ihnen.",
-        "overflow": "Pool {first} war voll, und im Pool {pool} waren Sie an der Reihe.",
+        "overflow": "Im Pool {first} konnte ihn niemand nehmen, und im Pool {pool} waren Sie an der Reihe.",
         "fallback": "Kein Gebiet passt zu diesem Lead; Sie sind als Auffangperson eingetragen.",
+        "nobody": "Im Pool {first} kann ihn gerade niemand nehmen; Sie sind als Auffangperson eingetragen.",
+        "nobody_rep": "Im Gebiet {rule} kann ihn gerade niemand nehmen; Sie sind als Auffangperson eingetragen.",
+        "next_open": "Im Pool {pool} arbeitet gerade niemand, und Sie beginnen als Nächstes (Gebiet {rule}).",
+        "delegate": "Sie vertreten jemanden, der abwesend ist.",
         "waited_out": "Im Pool {first} war zu lange niemand frei; Sie sind als Auffangperson eingetragen.",
         "waited_out_rep": "Im Gebiet {rule} war zu lange niemand frei; Sie sind als Auffangperson eingetragen.",
         "known_lead": "Sie betreuen diesen Lead bereits.",
@@ -31,8 +39,12 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
     "pl": {
         "turn": "W puli {pool} przyszła Twoja kolej (obszar {rule}).",
         "rep": "Obszar {rule} należy do Ciebie.",
-        "overflow": "Pula {first} była pełna, a w puli {pool} przyszła Twoja kolej.",
+        "overflow": "W puli {first} nikt nie mógł go przyjąć, a w puli {pool} przyszła Twoja kolej.",
         "fallback": "Żaden obszar nie pasuje do tego leadu; jesteś osobą rezerwową.",
+        "nobody": "W puli {first} nikt nie może go teraz przyjąć; jesteś osobą rezerwową.",
+        "nobody_rep": "W obszarze {rule} nikt nie może go teraz przyjąć; jesteś osobą rezerwową.",
+        "next_open": "W puli {pool} nikt teraz nie pracuje, a Ty zaczynasz jako następna osoba (obszar {rule}).",
+        "delegate": "Zastępujesz kogoś, kto jest nieobecny.",
         "waited_out": "W puli {first} zbyt długo nikt nie miał miejsca; jesteś osobą rezerwową.",
         "waited_out_rep": "W obszarze {rule} zbyt długo nikt nie miał miejsca; jesteś osobą rezerwową.",
         "known_lead": "Ten lead jest już pod Twoją opieką.",
@@ -51,6 +63,8 @@ _STEPS: Mapping[str, str] = {
     "hold": "The lead waits in the holding queue for pool {0}.",
     "waited_out": "It waited longer than allowed ({0}).",
     "fallback": "The fallback owner takes it: {0}.",
+    "next_open": "Pool {0}: nobody is at work; it goes to whoever begins next.",
+    "delegate": "{0} is on leave; {1} stands in.",
 }
 
 #: The same where the rule names a rep and not a pool.
@@ -69,7 +83,14 @@ _PASSED: Mapping[str, str] = {
     "excluded_prior_owner": "had this lead before",
     "paused": "gets no new leads until overdue follow-ups are cleared",
     "cap_open": "is at the limit of open leads ({0})",
+    "on_leave": "is on leave until {0}",
+    "off_shift": "is outside working hours until {0}",
+    "skill": "lacks a skill this lead asks for ({0})",
+    "cap_window": "has had the most leads allowed: {0}",
 }
+
+#: Keys of people's own rolling caps, in words.
+_SPANS: Mapping[str, str] = {"hour": "an hour", "day": "a day", "week": "a week", "month": "30 days"}
 
 
 def sentence(record: Mapping[str, Any], language: str) -> str:
@@ -86,10 +107,13 @@ def _reason(record: Mapping[str, Any], steps: Mapping[str, str], first: str) -> 
     """Name the step that settled who takes the lead; `first` is the pool that had no room."""
     if "existing_owner" in steps:
         return "known_" + steps["existing_owner"].partition(":")[0]
-    if "waited_out" in steps:
-        return "waited_out_rep" if first.startswith(_REP) else "waited_out"
+    if "delegate" in steps:
+        return "delegate"
     if "fallback" in steps:
-        return "fallback"
+        why = "waited_out" if "waited_out" in steps else "nobody" if first else "fallback"
+        return f"{why}_rep" if first.startswith(_REP) else why
+    if "next_open" in steps:
+        return "next_open"
     if str(record["pool"]).startswith(_REP):
         return "rep"
     return "overflow" if first else "turn"
@@ -111,17 +135,34 @@ def explain(record: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
             f"{name(person)} (weight {weight}) was owed {_turns(before)}, is credited {_turns(share)} of this lead, "
             f"{mark}: now owed {_turns(after)}."
         )
-    for person, (code, fact) in record["passed"].items():
-        lines.append(f"{name(person)} {_PASSED.get(code, code).format(fact)}.")
+    lines += [f"{name(person)} {_passed(code, fact)}." for person, (code, fact) in record["passed"].items()]
+    for person, (units, _until) in record.get("grants", {}).items():
+        lines.append(f"{name(person)} may catch up on {_turns(units).removeprefix('+')} leads missed on leave.")
     if record["owner"]:
         lines.append(f"Owner: {name(record['owner'])} in {record['connection']}.")
     return lines
+
+
+def _passed(code: str, fact: str) -> str:
+    code, _, cap = code.partition(":")
+    if code == "cap_window":
+        fact = f"{fact} in {_SPANS[cap]}" if cap in _SPANS else f"{fact} of '{cap}'"
+    elif code in ("on_leave", "off_shift"):
+        fact = _moment(fact)
+    return _PASSED.get(code, code).format(fact)
+
+
+def _moment(text: str) -> str:
+    return f"{text[:10]} {text[11:16]} UTC"
 
 
 def _step(code: str, detail: str, names: Mapping[str, str]) -> str:
     if detail.startswith(_REP):
         person = detail.removeprefix(_REP)
         return _REP_STEPS[code].format(names.get(person, person))
+    if code == "delegate":
+        absent, _, delegate = detail.partition(":")
+        return _STEPS[code].format(names.get(absent, absent), names.get(delegate, delegate))
     if code in ("fallback", "existing_owner_passed"):
         person = detail.partition(":")[0]
         detail = names.get(person, person)

@@ -11,15 +11,17 @@ import orjson
 from connector.model.canonical import canonical
 from connector.model.lead import Facets
 from connector.model.ruleset_document import from_document
-from connector.routing.book import Book, Standing
+from connector.routing.book import HERE, Book, Grant, Presence, Standing
 from connector.routing.compiled import CompiledRules
 from connector.routing.decide import Case, Decision, Known, decide
+from connector.routing.rings import Window
 
 #: Raised whenever the same inputs may lead to another record.
 ENGINE = 1
 
 _FACETS = tuple(f.name for f in fields(Facets))
 _KNOWN = tuple(f.name for f in fields(Known))
+_PRESENCE = tuple(f.name for f in fields(Presence))
 
 
 def record_of(decision: Decision, book: Book) -> bytes:
@@ -47,6 +49,7 @@ def record_of(decision: Decision, book: Book) -> bytes:
             "steps": [list(step) for step in decision.steps],
             "postings": {p.person: [p.weight, p.share, p.before, p.after] for p in decision.postings},
             "passed": {p.person: [p.code, p.fact] for p in decision.passed},
+            **_grants_document(decision),
         }
     )
 
@@ -106,9 +109,30 @@ def _case(document: Mapping[str, Any]) -> Case:
     )
 
 
-def _standing_document(standing: Standing) -> list[int]:
-    return [standing.balance, standing.last_seq, standing.open_leads, int(standing.paused)]
+def _grants_document(decision: Decision) -> dict[str, Any]:
+    grants = {person: [grant.units, grant.until] for person, grant in decision.grants.items()}
+    return {"grants": grants} if grants else {}
 
 
-def _standing(row: list[int]) -> Standing:
-    return Standing(row[0], row[1], row[2], bool(row[3]))
+def _standing_document(standing: Standing) -> list[Any]:
+    row = [standing.balance, standing.last_seq, standing.open_leads, int(standing.paused)]
+    facts = _presence_document(standing.presence) if standing.presence is not HERE else {}
+    if standing.windows:
+        facts["windows"] = {key: [window.used, window.frees] for key, window in standing.windows.items()}
+    if standing.grant.units:
+        facts["grant"] = [standing.grant.units, standing.grant.until]
+    return [*row, facts] if facts else row
+
+
+def _presence_document(presence: Presence) -> dict[str, Any]:
+    return {name: value for name in _PRESENCE if (value := getattr(presence, name)) != getattr(HERE, name)}
+
+
+def _standing(row: list[Any]) -> Standing:
+    balance, last_seq, open_leads, paused, *more = row
+    if not more:
+        return Standing(balance, last_seq, open_leads, bool(paused))
+    facts = dict(more[0])
+    windows = {key: Window(*window) for key, window in facts.pop("windows", {}).items()}
+    grant = Grant(*facts.pop("grant", ()))
+    return Standing(balance, last_seq, open_leads, bool(paused), grant, Presence(**facts), windows)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
@@ -75,6 +75,8 @@ def _single(hint: type[Any], data: Any) -> Any:
     if is_dataclass(hint):
         hints = _hints(hint)
         return hint(**{name: _value(hints[name], part) for name, part in data.items()})
+    if hint is datetime:
+        return datetime.fromisoformat(data)
     if hint is date:
         return date.fromisoformat(data)
     return hint(data) if issubclass(hint, StrEnum | Decimal) else data

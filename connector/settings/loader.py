@@ -2,18 +2,20 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from connector.errors import ConfigurationError
 from connector.model.people import Person, Role
-from connector.model.routing import Rep, Rule, RuleSet
-from connector.settings import calendars, goals, organisation, people, plans, pools, territories
+from connector.model.routing import SPANS, Cap, Rep, Rule, RuleSet
+from connector.settings import absences, calendars, goals, organisation, people, plans, pools, territories
 from connector.settings.complaints import Complaint, Complaints, Severity, suggestion
 from connector.settings.document import build, to_document
 from connector.settings.people import Staff
 from connector.settings.pools import Routing
+from connector.settings.territories import in_order_of_steps
 from connector.settings.values import Settings
 
 #: Everything of a configuration folder that is read here.
@@ -21,6 +23,7 @@ ENTRIES = (
     organisation.FILE,
     people.FILE,
     people.TEAMS,
+    absences.FILE,
     calendars.FILE,
     territories.FILE,
     pools.FILE,
@@ -56,6 +59,7 @@ def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str]
     organisation.check_kinds(about, adapters, kinds, complaints)
     working = calendars.read_calendars(folder, complaints)
     staff = people.read_staff(folder, about, working, complaints)
+    leaves = absences.read_absences(folder, about, staff, complaints)
     routing = pools.read_routing(folder, staff, complaints)
     found = territories.read_rules(folder, about, staff, routing, complaints)
     follow_ups = plans.read_plans(folder, about, complaints)
@@ -82,6 +86,8 @@ def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str]
         goals=targets,
         rates=rates,
         calendars=working.calendars,
+        leaves=leaves,
+        ramp_up=routing.ramp_up,
     )
     document = to_document(settings)
     return Loaded(build(document), document, complaints.sorted(), found.lines)
@@ -107,15 +113,24 @@ def _rule_set(staff: Staff, routing: Routing, rules: Iterable[Rule]) -> RuleSet:
     return RuleSet(
         reps=receivers,
         pools=routing.pools,
-        rules=tuple(rules),
+        rules=in_order_of_steps(rules, routing.steps),
         fallback=routing.fallback,
         max_hold=routing.max_hold,
         matching=routing.matching,
+        steps=routing.steps,
+        caps=routing.caps,
     )
 
 
 def _rep(person: Person) -> Rep:
-    return Rep(person.key, person.active, person.max_open, tuple(person.users))
+    caps = tuple(_cap(span, text) for span, text in person.rates.items())
+    return Rep(person.key, person.active, person.max_open, tuple(person.users), caps, person.skills)
+
+
+def _cap(span: str, text: str) -> Cap:
+    """Return a rolling cap; half a lead a day is one in two days."""
+    exact = Fraction(text)
+    return Cap(span, exact.numerator, SPANS[span] * exact.denominator)
 
 
 def _check_entries(folder: Path, complaints: Complaints) -> None:

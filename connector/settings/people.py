@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from connector.model.people import Person, Role, Team
+from connector.model.routing import SPANS
 from connector.settings import texts
 from connector.settings.calendars import Calendars, check_calendar
 from connector.settings.complaints import Complaints
@@ -31,11 +32,15 @@ LANES = (
 )
 
 _USER = "user:"
+_RATE = "max_per_"
 _COLUMNS = Columns(
     required=("key", "name", "email", "lane", "role", "team"),
-    optional=("timezone", "calendar", "languages", "skills", "active", "weight", "max_open"),
+    optional=(
+        *("timezone", "calendar", "languages", "skills", "active", "weight", "max_open"),
+        *(f"{_RATE}{span}" for span in SPANS),
+        "starts",
+    ),
     families=(_USER,),
-    later=frozenset({"max_per_day", "max_per_week"}),
 )
 _TEAM_COLUMNS = Columns(required=("key", "name", "parent", "manager"))
 
@@ -69,6 +74,11 @@ class _Person(Shape):
     active = Text(texts.yes_no)
     weight = Text(at_least(1))
     max_open = Text(at_least(0))
+    max_per_hour = Text(texts.rate_cap)
+    max_per_day = Text(texts.rate_cap)
+    max_per_week = Text(texts.rate_cap)
+    max_per_month = Text(texts.rate_cap)
+    starts = Text(texts.day)
 
 
 class _Team(Shape):
@@ -137,7 +147,8 @@ def _person(found: dict[str, Any], users: Mapping[str, str], organisation: Organ
         "calendar": organisation.country,
         "languages": organisation.languages[:1],
     }
-    return Person(**{**defaults, **found, "role": Role(found["role"]), "users": dict(users)})
+    rates = {span: text for span in SPANS if (text := found.pop(f"{_RATE}{span}", None))}
+    return Person(**{**defaults, **found, "role": Role(found["role"]), "users": dict(users), "rates": rates})
 
 
 def _teams(table: Table, complaints: Complaints) -> Iterable[tuple[int, Team]]:

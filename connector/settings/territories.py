@@ -1,6 +1,6 @@
 """territories.csv: one routing rule a row."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from connector.model.routing import Condition, Rule
+from connector.model.routing import Condition, Rule, Step
 from connector.settings import texts
 from connector.settings.cells import parse_cell
 from connector.settings.complaints import Complaints
@@ -40,10 +40,13 @@ FACETS = (
 _CUSTOM = "custom."
 _COLUMNS = Columns(
     required=("rule", "order"),
-    optional=("parent", *FACETS, "valid_from", "valid_to", "connection", "pool", "rep"),
+    optional=("parent", *FACETS, "valid_from", "valid_to", "skills", "connection", "pool", "rep"),
     families=(_CUSTOM,),
     later=frozenset({"priority", "state", "city"}),
 )
+
+
+_PLAIN = ("order", "pool", "rep", "parent", "connection", "valid_from", "valid_to", "skills")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class _Rule(Shape):
     parent = Text(load_default="")
     valid_from = Text(texts.day, load_default=None)
     valid_to = Text(texts.day, load_default=None)
+    skills = Text(texts.words, load_default=())
     connection = Text(load_default=None)
     pool = Text(load_default=None)
     rep = Text(load_default=None)
@@ -108,6 +112,16 @@ def read_rules(
     return Territories(rules, {each.rule.key: each.line for each in lines})
 
 
+def in_order_of_steps(rules: Iterable[Rule], steps: Sequence[Step]) -> tuple[Rule, ...]:
+    """Return rules as the steps ask for them: named accounts and territories apart, none of a step left out."""
+    kept = [(steps.index(step), rule) for rule in rules if (step := _step(rule)) in steps]
+    return tuple(rule for _, rule in sorted(kept, key=lambda each: each[0]))
+
+
+def _step(rule: Rule) -> Step:
+    return Step.NAMED_ACCOUNTS if rule.names_accounts else Step.TERRITORIES
+
+
 def _rules(table: Table, complaints: Complaints) -> Iterable[_Line]:
     shape = _shape(table)
     for row in table.rows:
@@ -128,7 +142,7 @@ def _rule(found: dict[str, Any]) -> Rule:
     return Rule(
         key=found["rule"],
         conditions=tuple(test for name in names if (test := tests.get(name)) is not None),
-        **{name: found[name] for name in ("order", "pool", "rep", "parent", "connection", "valid_from", "valid_to")},
+        **{name: found[name] for name in _PLAIN},
     )
 
 

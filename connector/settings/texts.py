@@ -3,6 +3,7 @@
 import re
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +19,8 @@ _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2
 _SPAN = re.compile(r"([0-9]{1,4})([a-z]+)")
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 _RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,10})?")
+#: Denominators a cap may have: beyond, a cap would look back for years.
+_FINEST = 12
 _HOLD = re.compile(r"([0-9]{1,4})([hm])")
 
 
@@ -179,6 +182,21 @@ def web_address(text: str) -> str:
             "write it like https://leads.example.com",
         )
     return text.rstrip("/")
+
+
+def rate_cap(text: str) -> str:
+    """Return how many leads somebody may get in a stretch of time: 14, or a fraction like 0.5 or 1/3."""
+    try:
+        exact = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        exact = Fraction(-1)
+    if exact < 0 or exact.denominator > _FINEST:
+        raise fault(
+            f"'{text}' is no number of leads",
+            "leads given in any stretch of time are counted against it",
+            "write a number like 14, or a fraction like 0.5 or 1/3",
+        )
+    return text
 
 
 def hold(text: str) -> timedelta:

@@ -8,7 +8,7 @@ from connector.model.followup import Plan
 from connector.model.goals import Goal
 from connector.model.people import Person, Team
 from connector.model.routing import RuleSet
-from connector.model.working import SpecialDay, Week
+from connector.model.working import Leave, SpecialDay, Week
 
 
 class Mode(StrEnum):
@@ -96,6 +96,14 @@ class WorkCalendar:
 
 
 @dataclass(frozen=True, slots=True)
+class RampUp:
+    """New people begin with `start` percent of their weight and reach the whole after `days`."""
+
+    start: int
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole organisation. `hash` is SHA-256 of the canonical document this was built from."""
 
@@ -119,4 +127,7 @@ class Settings:
     rates: Mapping[str, str] = field(default_factory=dict)
     #: By the names a person's `calendar` may have besides the code of a place.
     calendars: Mapping[str, WorkCalendar] = field(default_factory=dict)
+    #: By person.
+    leaves: Mapping[str, tuple[Leave, ...]] = field(default_factory=dict)
+    ramp_up: RampUp | None = None
     hash: str = ""

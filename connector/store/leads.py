@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +27,7 @@ _COLUMNS = (
     "assign_seq",
     "assigned_at",
     "held_until",
+    "wake_at",
 )
 
 
@@ -49,6 +50,7 @@ class NewLead:
     reason: str
     assigned_at: datetime | None
     held_until: datetime | None
+    wake_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def insert(tx: Transaction, leads: Sequence[NewLead]) -> None:
                 1,
                 lead.assigned_at,
                 lead.held_until,
+                lead.wake_at,
             )
             for lead in leads
         ],
@@ -171,16 +174,33 @@ def by_domains(tx: Transaction, domains: Sequence[str]) -> list[LeadRow]:
     return [_row(row) for row in rows]
 
 
-def held(tx: Transaction, pools: Sequence[str], now: datetime, limit: int) -> list[LeadRow]:
+#: Where a look through the waiting leads has come to.
+Place = tuple[datetime, UUID]
+
+
+def held(tx: Transaction, pools: Sequence[str], now: datetime, limit: int, after: Place | None = None) -> list[LeadRow]:
     """Lock waiting leads, oldest first: of pools with room, and those that waited long enough."""
+    since = after or (datetime.min.replace(tzinfo=UTC), UUID(int=0))
     rows = tx.all(
         f"SELECT {_ROW} FROM lead WHERE status = 'held' AND (pool = ANY(%s) OR held_until <= %s) "  # noqa: S608
-        "ORDER BY created_at, id LIMIT %s FOR UPDATE SKIP LOCKED",
+        "AND (created_at, id) > (%s, %s) ORDER BY created_at, id LIMIT %s FOR UPDATE SKIP LOCKED",
         list(pools),
         now,
+        *since,
         limit,
     )
     return [_row(row) for row in rows]
+
+
+def next_wake(tx: Transaction) -> datetime | None:
+    """Return when a waiting lead is next worth a look: somebody's shift begins, a leave ends, a cap has room."""
+    row = tx.one("SELECT min(wake_at) FROM lead WHERE status = 'held' AND wake_at IS NOT NULL")
+    return row[0] if row else None
+
+
+def wait_on(tx: Transaction, lead: UUID, wake_at: datetime | None) -> None:
+    """Note when a waiting lead is next worth a look."""
+    tx.run("UPDATE lead SET wake_at = %s WHERE id = %s AND wake_at IS DISTINCT FROM %s", wake_at, lead, wake_at)
 
 
 def held_pools(tx: Transaction) -> list[str]:

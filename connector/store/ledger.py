@@ -1,6 +1,7 @@
 """The one ledger: balances, open leads and the number of decisions, behind one row lock."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from connector.store.database import Transaction
 
@@ -23,24 +24,49 @@ def decisions(tx: Transaction) -> int:
     return int(row[0])
 
 
-def entries(tx: Transaction) -> dict[str, tuple[int, int, int]]:
-    """Return balance, last turn and open leads of everyone in the ledger."""
-    rows = tx.all("SELECT person, balance, last_seq, open_leads FROM ledger_entry")
-    return {row[0]: (row[1], row[2], row[3]) for row in rows}
+#: Balance, last turn, open leads, grant and its end of one person.
+Entry = tuple[int, int, int, int, datetime | None]
 
 
-def write(tx: Transaction, entries: Mapping[str, tuple[int, int, int]], decisions: int) -> None:
+def entries(tx: Transaction) -> dict[str, Entry]:
+    """Return the row of everyone in the ledger."""
+    rows = tx.all("SELECT person, balance, last_seq, open_leads, grant_units, grant_until FROM ledger_entry")
+    return {row[0]: row[1:] for row in rows}
+
+
+_TAKEN = """
+SELECT n.p, round(extract(epoch FROM a.at) * 1000000)::bigint, a.tags
+FROM jsonb_to_recordset(%s::jsonb) AS n (p text, s bigint, u boolean), LATERAL (
+    SELECT at, tags FROM assignment
+    WHERE person = n.p AND at > %s - make_interval(secs => n.s) AND (n.u OR tags <> '{}') ORDER BY at) a
+"""
+
+
+def taken(
+    tx: Transaction, people: Mapping[str, tuple[int, bool]], now: datetime
+) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
+    """Return what people were given lately, oldest first: microseconds since 1970 UTC, and tags.
+
+    `people` says how far back, in seconds, and whether assignments without tags matter.
+    """
+    found: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+    wanted = [{"p": person, "s": seconds, "u": untagged} for person, (seconds, untagged) in people.items()]
+    for person, at, tags in tx.all_rows(_TAKEN, wanted, now) if wanted else ():
+        found.setdefault(person, []).append((at, tuple(tags)))
+    return found
+
+
+def write(tx: Transaction, entries: Mapping[str, Entry], decisions: int) -> None:
     """Write changed rows and the decision counter; the caller holds the lock."""
     if entries:
         tx.run(
-            "INSERT INTO ledger_entry (person, balance, last_seq, open_leads) "
-            "SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::integer[]) "
-            "ON CONFLICT (person) DO UPDATE SET balance = excluded.balance, last_seq = excluded.last_seq, "
-            "open_leads = excluded.open_leads",
+            "INSERT INTO ledger_entry (person, balance, last_seq, open_leads, grant_units, grant_until) "
+            "SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::integer[], %s::bigint[], "
+            "%s::timestamptz[]) ON CONFLICT (person) DO UPDATE SET balance = excluded.balance, "
+            "last_seq = excluded.last_seq, open_leads = excluded.open_leads, grant_units = excluded.grant_units, "
+            "grant_until = excluded.grant_until",
             list(entries),
-            [entry[0] for entry in entries.values()],
-            [entry[1] for entry in entries.values()],
-            [entry[2] for entry in entries.values()],
+            *map(list, zip(*entries.values(), strict=True)),
         )
     tx.run("UPDATE ledger SET decisions = %s", decisions)
 

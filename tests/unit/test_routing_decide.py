@@ -14,7 +14,8 @@ from connector.model.lead import Facets
 from connector.model.routing import RuleSet
 from connector.model.ruleset_document import from_document, to_document
 from connector.routing.book import Book, Standing
-from connector.routing.decide import Known, Passed, Result, pool_has_room
+from connector.routing.decide import Known, Result
+from connector.routing.eligible import Passed, pool_has_room
 from connector.routing.record import recompute, record_of
 
 FULL = Standing(open_leads=1)

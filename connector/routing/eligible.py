@@ -1,0 +1,159 @@
+"""Who may take a lead, and what stands in the way of those who may not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from connector.model.lead import Facets
+from connector.model.routing import Cap, Member, OffShift, Pool, Rep, Rule, RuleSet
+from connector.routing.book import Book, Standing
+from connector.routing.conditions import passes
+from connector.routing.rings import UNUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Somebody who was passed over, with a code and the fact behind it; `again` is when that ends, if it is known."""
+
+    person: str
+    code: str
+    fact: str = ""
+    again: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a lead asks of whoever takes it: skills, not to have had it before, room in the caps it counts to.
+
+    `caps` None: rolling caps do not count, not even the person's own.
+    """
+
+    skills: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    caps: tuple[Cap, ...] | None = ()
+
+
+NOTHING = Demand()
+
+
+def demand_of(facets: Facets, rule: Rule | None, rule_set: RuleSet, excluded: tuple[str, ...]) -> Demand:
+    """Return what a lead asks for under a rule."""
+    caps = tuple(cap for cap in rule_set.caps if passes(cap.conditions, facets))
+    return Demand(rule.skills if rule else (), excluded, caps)
+
+
+def obstacle(
+    person: str,
+    rep: Rep | None,
+    standing: Standing,
+    demand: Demand = NOTHING,
+    off_shift: OffShift = OffShift.IGNORE,
+) -> Passed | None:
+    """Return the first reason why this person cannot take the lead; None when nothing is in the way."""
+    if rep is None:
+        return Passed(person, "not_a_rep")
+    return next(_obstacles(rep, standing, demand, off_shift), None)
+
+
+def _obstacles(rep: Rep, standing: Standing, demand: Demand, off_shift: OffShift) -> Iterator[Passed]:
+    person, presence = rep.person, standing.presence
+    if not rep.active:
+        yield Passed(person, "inactive")
+    if not rep.connections:
+        yield Passed(person, "crm_unlinked")
+    if standing.paused:
+        yield Passed(person, "paused", "overdue follow-up")
+    if presence.leave_until:
+        yield Passed(person, "on_leave", presence.leave_until, presence.leave_until)
+    if presence.opens and off_shift is not OffShift.IGNORE:
+        yield Passed(person, "off_shift", presence.opens, presence.opens)
+    if lacking := [skill for skill in demand.skills if skill not in rep.skills]:
+        yield Passed(person, "skill", ", ".join(lacking))
+    if person in demand.excluded:
+        yield Passed(person, "excluded_prior_owner")
+    yield from _limits(rep, standing, demand)
+
+
+def _limits(rep: Rep, standing: Standing, demand: Demand) -> Iterator[Passed]:
+    if rep.max_open is not None and standing.open_leads >= rep.max_open:
+        yield Passed(rep.person, "cap_open", f"{standing.open_leads}/{rep.max_open}")
+    for cap in () if demand.caps is None else (*rep.caps, *demand.caps):
+        window = standing.windows.get(cap.key, UNUSED)
+        if window.used >= cap.limit:
+            frees = instant(window.frees) if window.frees else ""
+            yield Passed(rep.person, f"cap_window:{cap.key}", f"{window.used}/{cap.limit}", frees)
+
+
+def eligible(
+    pool: Pool, rule_set: RuleSet, book: Book, demand: Demand = NOTHING
+) -> tuple[list[Member], list[Passed], bool]:
+    """Return the members of a pool who may take a lead, the others with their reasons, and whether it opens later.
+
+    Where a pool gives leads to whoever begins next and nobody is at work, those who begin first may take it.
+    """
+    passed = {
+        member.person: found
+        for member in pool.members
+        if (found := _of(member.person, rule_set, book, demand, pool.off_shift)) is not None
+    }
+    able = [member for member in pool.members if member.person not in passed]
+    if able or pool.off_shift is not OffShift.NEXT_OPEN:
+        return able, list(passed.values()), False
+    opens = {
+        person: found.fact
+        for person, found in passed.items()
+        if found.code == "off_shift" and _of(person, rule_set, book, demand, OffShift.IGNORE) is None
+    }
+    next_on = [m for m in pool.members if opens and opens.get(m.person) == min(opens.values())]
+    rest = [found for found in passed.values() if found.person not in {m.person for m in next_on}]
+    return next_on, rest, bool(next_on)
+
+
+def pool_has_room(pool: str, rule_set: RuleSet, book: Book) -> bool:
+    """Tell whether somebody in the pool, or where it overflows to, could take an ordinary lead now."""
+    seen: set[str] = set()
+    key: str | None = pool
+    while key is not None and key not in seen:
+        seen.add(key)
+        known = pool_of(key, rule_set)
+        if known is None:
+            return False
+        if eligible(known, rule_set, book)[0]:
+            return True
+        if key.startswith(REP) and _has_stand_in(key.removeprefix(REP), rule_set, book):
+            return True
+        key = known.overflow
+    return False
+
+
+def _has_stand_in(person: str, rule_set: RuleSet, book: Book) -> bool:
+    delegate, found = stand_in(person, rule_set, book)
+    return delegate is not None and found is None
+
+
+#: A rule that names a rep leads to a pool of one.
+REP = "rep:"
+
+
+def pool_of(key: str, rule_set: RuleSet) -> Pool | None:
+    """Return a pool by its key, also that of a rule which names a rep."""
+    if key.startswith(REP):
+        return Pool(key=key, members=(Member(key.removeprefix(REP), 1),))
+    return rule_set.pools.get(key)
+
+
+def stand_in(person: str, rule_set: RuleSet, book: Book, demand: Demand = NOTHING) -> tuple[str | None, Passed | None]:
+    """Return who stands in for somebody on leave, and what is in their way."""
+    presence = book.standing(person).presence
+    if not presence.leave_until or not presence.delegate:
+        return None, None
+    return presence.delegate, _of(presence.delegate, rule_set, book, demand, OffShift.IGNORE)
+
+
+def _of(person: str, rule_set: RuleSet, book: Book, demand: Demand, off_shift: OffShift) -> Passed | None:
+    return obstacle(person, rule_set.reps.get(person), book.standing(person), demand, off_shift)
+
+
+def instant(microseconds: int) -> str:
+    """Return an instant in microseconds since 1970 as ISO 8601 in UTC, rounded up to the second."""
+    return datetime.fromtimestamp(-(-microseconds // 1_000_000), UTC).isoformat()
