@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from connector.model.lead import Facets
 from connector.model.routing import Cap, Member, OffShift, Pool, Rep, Rule, RuleSet
 from connector.routing.book import Book, Standing
 from connector.routing.conditions import passes
-from connector.routing.rings import UNUSED
+from connector.routing.rings import UNUSED, instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +151,3 @@ def stand_in(person: str, rule_set: RuleSet, book: Book, demand: Demand = NOTHIN
 
 def _of(person: str, rule_set: RuleSet, book: Book, demand: Demand, off_shift: OffShift) -> Passed | None:
     return obstacle(person, rule_set.reps.get(person), book.standing(person), demand, off_shift)
-
-
-def instant(microseconds: int) -> str:
-    """Return an instant in microseconds since 1970 as ISO 8601 in UTC, rounded up to the second."""
-    return datetime.fromtimestamp(-(-microseconds // 1_000_000), UTC).isoformat()

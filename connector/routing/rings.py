@@ -72,4 +72,9 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
+def instant(microseconds: int) -> str:
+    """Return an instant in microseconds since 1970 as ISO 8601 in UTC, rounded up to the second."""
+    return (_EPOCH + timedelta(seconds=-(-microseconds // 1_000_000))).isoformat()
+
+
 NO_RINGS = Rings(None, {}, 0)

@@ -199,13 +199,20 @@ def rate_cap(text: str) -> str:
     return text
 
 
+#: In working time.
+LONGEST_HOLD = timedelta(hours=1000)
+
+
 def hold(text: str) -> timedelta:
-    """Return a length of time like 4h or 30m."""
+    """Return a length of working time like 4h or 30m."""
     found = _HOLD.fullmatch(text)
     if found is None or not int(found.group(1)):
         raise fault(f"'{text}' is no length of time", "leads wait that long", 'write hours or minutes like "4h"')
     count = int(found.group(1))
-    return timedelta(hours=count) if found.group(2) == "h" else timedelta(minutes=count)
+    length = timedelta(hours=count) if found.group(2) == "h" else timedelta(minutes=count)
+    if length > LONGEST_HOLD:
+        raise fault(f"'{text}' is longer than half a year of work", "nobody would call then", 'write it like "4h"')
+    return length
 
 
 def span(text: str) -> Span:

@@ -46,10 +46,10 @@ def test_closing_it_frees_its_place_although_nothing_binds_it_yet(desk: Desk) ->
     desk.send()
 
     assert desk.rows("SELECT status FROM lead") == [("closed",)]
-    assert sum(open_ for _, _, open_ in entries(desk).values()) == 0
+    assert sum(entry[2] for entry in entries(desk).values()) == 0
 
 
-def entries(desk: Desk) -> dict[str, tuple[int, int, int]]:
+def entries(desk: Desk) -> dict[str, ledger.Entry]:
     with desk.services.store.transaction() as tx:
         assert ledger.recount(tx) == {}
         return ledger.entries(tx)
