@@ -108,6 +108,11 @@ class Pool:
     off_shift: OffShift = OffShift.IGNORE
     absence: Absence = Absence.NONE
 
+    @property
+    def people(self) -> list[str]:
+        """Return the keys of the members."""
+        return [member.person for member in self.members]
+
 
 @dataclass(frozen=True, slots=True)
 class Rep:

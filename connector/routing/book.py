@@ -1,7 +1,9 @@
 """What a decision reads of the people at one instant: balances, open leads, caps, presence, debts."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from connector.routing.rings import NO_RINGS, Rings, Window
 
@@ -33,8 +35,7 @@ class Grant:
 NO_GRANT = Grant()
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """One person's row of the ledger. `balance` in billionths of a turn; positive is owed."""
 
     balance: int = 0
@@ -43,14 +44,29 @@ class Standing:
     paused: bool = False
     grant: Grant = NO_GRANT
     presence: Presence = HERE
-    windows: Mapping[str, Window] = field(default_factory=dict)
+    windows: Mapping[str, Window] = MappingProxyType({})
 
 
 NEWCOMER = Standing()
 
 
-def _here(_person: str) -> Presence:
-    return HERE
+class _Rows(dict[str, Standing]):
+    """Standings, completed when they are first looked at."""
+
+    def __init__(
+        self, standings: Mapping[str, Standing], presence: Callable[[str], Presence] | None, rings: Rings
+    ) -> None:
+        super().__init__()
+        self._standings = standings
+        self._presence = presence
+        self._rings = rings
+
+    def __missing__(self, person: str) -> Standing:
+        known = self._standings.get(person, NEWCOMER)
+        if self._presence is not None:
+            known = known._replace(presence=self._presence(person), windows=self._rings.windows(person))
+        self[person] = known
+        return known
 
 
 class Book:
@@ -67,22 +83,14 @@ class Book:
         presence: Callable[[str], Presence] | None = None,
         rings: Rings = NO_RINGS,
     ) -> None:
-        self._standings = dict(standings)
-        self._presence = presence
-        self._present: set[str] = set()
+        self._rows = _Rows(standings, presence, rings)
         self._rings = rings
         self._changed: set[str] = set()
         self.decisions = decisions
 
     def standing(self, person: str) -> Standing:
         """Return a person's standing; somebody never seen stands at zero."""
-        known = self._standings.get(person, NEWCOMER)
-        if self._presence is None or person in self._present:
-            return known
-        self._present.add(person)
-        complete = replace(known, presence=self._presence(person), windows=self._rings.windows(person))
-        self._standings[person] = complete
-        return complete
+        return self._rows[person]
 
     def post(
         self,
@@ -95,21 +103,20 @@ class Book:
     ) -> None:
         """Enter a decision: new balances and grants, and one more lead for its owner."""
         for person, balance in balances.items():
-            self._put(person, replace(self.standing(person), balance=balance))
+            self._put(person, Standing(balance, *self._rows[person][1:]))
         for person, grant in (grants or {}).items():
-            self._put(person, replace(self.standing(person), grant=grant))
+            self._put(person, self.standing(person)._replace(grant=grant))
         if owner is not None:
             before = self.standing(owner)
             charged = seq if owner in balances else before.last_seq
             windows = self._rings.added(owner, tags) or before.windows
-            after = replace(before, last_seq=charged, open_leads=before.open_leads + 1, windows=windows)
-            self._put(owner, after)
+            self._put(owner, before._replace(last_seq=charged, open_leads=before.open_leads + 1, windows=windows))
         self.decisions = seq
 
     def changes(self) -> dict[str, Standing]:
         """Return the rows that are no longer what they were."""
-        return {person: self._standings[person] for person in sorted(self._changed)}
+        return {person: self._rows[person] for person in sorted(self._changed)}
 
     def _put(self, person: str, standing: Standing) -> None:
-        self._standings[person] = standing
+        self._rows[person] = standing
         self._changed.add(person)

@@ -1,11 +1,10 @@
 """Who may take a lead, and what stands in the way of those who may not."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from connector.model.lead import Facets
 from connector.model.routing import Cap, Member, OffShift, Pool, Rep, Rule, RuleSet
-from connector.routing.book import Book, Standing
+from connector.routing.book import HERE, Book, Presence, Standing
 from connector.routing.conditions import passes
 from connector.routing.rings import UNUSED, instant
 
@@ -38,7 +37,8 @@ NOTHING = Demand()
 def demand_of(facets: Facets, rule: Rule | None, rule_set: RuleSet, excluded: tuple[str, ...]) -> Demand:
     """Return what a lead asks for under a rule."""
     caps = tuple(cap for cap in rule_set.caps if passes(cap.conditions, facets))
-    return Demand(rule.skills if rule else (), excluded, caps)
+    skills = rule.skills if rule else ()
+    return Demand(skills, excluded, caps) if skills or excluded or caps else NOTHING
 
 
 def obstacle(
@@ -51,36 +51,48 @@ def obstacle(
     """Return the first reason why this person cannot take the lead; None when nothing is in the way."""
     if rep is None:
         return Passed(person, "not_a_rep")
-    return next(_obstacles(rep, standing, demand, off_shift), None)
+    return (
+        _out(rep, standing)
+        or (standing.presence is not HERE and _away(person, standing.presence, off_shift))
+        or (demand is not NOTHING and _unfit(rep, demand))
+        or _full(rep, standing, demand)
+        or None
+    )
 
 
-def _obstacles(rep: Rep, standing: Standing, demand: Demand, off_shift: OffShift) -> Iterator[Passed]:
-    person, presence = rep.person, standing.presence
+def _out(rep: Rep, standing: Standing) -> Passed | None:
     if not rep.active:
-        yield Passed(person, "inactive")
+        return Passed(rep.person, "inactive")
     if not rep.connections:
-        yield Passed(person, "crm_unlinked")
-    if standing.paused:
-        yield Passed(person, "paused", "overdue follow-up")
+        return Passed(rep.person, "crm_unlinked")
+    return Passed(rep.person, "paused", "overdue follow-up") if standing.paused else None
+
+
+def _away(person: str, presence: Presence, off_shift: OffShift) -> Passed | None:
     if presence.leave_until:
-        yield Passed(person, "on_leave", presence.leave_until, presence.leave_until)
+        return Passed(person, "on_leave", presence.leave_until, presence.leave_until)
     if presence.opens and off_shift is not OffShift.IGNORE:
-        yield Passed(person, "off_shift", presence.opens, presence.opens)
+        return Passed(person, "off_shift", presence.opens, presence.opens)
+    return None
+
+
+def _unfit(rep: Rep, demand: Demand) -> Passed | None:
     if lacking := [skill for skill in demand.skills if skill not in rep.skills]:
-        yield Passed(person, "skill", ", ".join(lacking))
-    if person in demand.excluded:
-        yield Passed(person, "excluded_prior_owner")
-    yield from _limits(rep, standing, demand)
+        return Passed(rep.person, "skill", ", ".join(lacking))
+    return Passed(rep.person, "excluded_prior_owner") if rep.person in demand.excluded else None
 
 
-def _limits(rep: Rep, standing: Standing, demand: Demand) -> Iterator[Passed]:
+def _full(rep: Rep, standing: Standing, demand: Demand) -> Passed | None:
     if rep.max_open is not None and standing.open_leads >= rep.max_open:
-        yield Passed(rep.person, "cap_open", f"{standing.open_leads}/{rep.max_open}")
-    for cap in () if demand.caps is None else (*rep.caps, *demand.caps):
+        return Passed(rep.person, "cap_open", f"{standing.open_leads}/{rep.max_open}")
+    if demand.caps is None:
+        return None
+    for cap in (*rep.caps, *demand.caps):
         window = standing.windows.get(cap.key, UNUSED)
         if window.used >= cap.limit:
             frees = instant(window.frees) if window.frees else ""
-            yield Passed(rep.person, f"cap_window:{cap.key}", f"{window.used}/{cap.limit}", frees)
+            return Passed(rep.person, f"cap_window:{cap.key}", f"{window.used}/{cap.limit}", frees)
+    return None
 
 
 def eligible(
@@ -90,10 +102,11 @@ def eligible(
 
     Where a pool gives leads to whoever begins next and nobody is at work, those who begin first may take it.
     """
+    reps, standing, off_shift = rule_set.reps, book.standing, pool.off_shift
     passed = {
-        member.person: found
-        for member in pool.members
-        if (found := _of(member.person, rule_set, book, demand, pool.off_shift)) is not None
+        person: found
+        for person in pool.people
+        if (found := obstacle(person, reps.get(person), standing(person), demand, off_shift)) is not None
     }
     able = [member for member in pool.members if member.person not in passed]
     if able or pool.off_shift is not OffShift.NEXT_OPEN:

@@ -5,14 +5,14 @@ group and fixed weights this is smooth weighted round robin; balances stay withi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 #: One turn, in the integer units of a balance.
 TURN = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Contender:
+class Contender(NamedTuple):
     """Somebody who could take the lead."""
 
     person: str
@@ -21,8 +21,7 @@ class Contender:
     last_seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """One contender's entry: the share credited, and the balance after the turn is charged."""
 
     person: str
@@ -37,13 +36,18 @@ def shares(weights: Sequence[int]) -> list[int]:
 
     `weights` are positive and in order of person id, which breaks ties.
     """
+    return list(_shares(tuple(weights)))
+
+
+@lru_cache(maxsize=4096)
+def _shares(weights: tuple[int, ...]) -> tuple[int, ...]:
     total = sum(weights)
     floors = [TURN * weight // total for weight in weights]
     missing = TURN - sum(floors)
     by_remainder = sorted(range(len(weights)), key=lambda i: (-(TURN * weights[i] % total), i))
     for index in by_remainder[:missing]:
         floors[index] += 1
-    return floors
+    return tuple(floors)
 
 
 def take_turn(contenders: Sequence[Contender]) -> tuple[str, tuple[Posting, ...]]:
@@ -51,16 +55,13 @@ def take_turn(contenders: Sequence[Contender]) -> tuple[str, tuple[Posting, ...]
 
     Choice: highest balance after the share, then larger share, then longest without a turn, then id.
     """
-    ordered = sorted(contenders, key=lambda c: c.person)
-    credited = shares([c.weight for c in ordered])
+    ordered = sorted(contenders)
+    credited = _shares(tuple([c.weight for c in ordered]))
+    owed = [c.balance + share for c, share in zip(ordered, credited, strict=True)]
+    most = max(owed)
     chosen = min(
-        range(len(ordered)),
-        key=lambda i: (
-            -(ordered[i].balance + credited[i]),
-            -credited[i],
-            ordered[i].last_seq,
-            ordered[i].person,
-        ),
+        (i for i, each in enumerate(owed) if each == most),
+        key=lambda i: (-credited[i], ordered[i].last_seq, ordered[i].person),
     )
     postings = tuple(
         Posting(c.person, c.weight, share, c.balance, c.balance + share - (TURN if i == chosen else 0))

@@ -290,6 +290,7 @@ _windows = st.dictionaries(
 _standings = st.builds(
     Standing,
     balance=st.integers(-(10**9), 10**9),
+    last_seq=st.integers(0, 9),
     open_leads=st.integers(0, 3),
     paused=st.booleans(),
     grant=_grants,

@@ -47,9 +47,9 @@ OUTCOMES = {
         ),
         (
             "overflow",
-            "Pool north was full, and it was your turn in south.",
-            "Pool north war voll, und im Pool south waren Sie an der Reihe.",
-            "Pula north była pełna, a w puli south przyszła Twoja kolej.",
+            "Nobody in pool north could take it, and it was your turn in south.",
+            "Im Pool north konnte ihn niemand nehmen, und im Pool south waren Sie an der Reihe.",
+            "W puli north nikt nie mógł go przyjąć, a w puli south przyszła Twoja kolej.",
         ),
         ("rep", "Territory vip is yours.", "Das Gebiet vip gehört Ihnen.", "Obszar vip należy do Ciebie."),
         (
