@@ -113,6 +113,17 @@ class Book:
             self._put(owner, before._replace(last_seq=charged, open_leads=before.open_leads + 1, windows=windows))
         self.decisions = seq
 
+    def correct(self, amounts: Mapping[str, int]) -> None:
+        """Add amounts to balances beside any decision; they sum to zero."""
+        for person, amount in amounts.items():
+            known = self.standing(person)
+            self._put(person, known._replace(balance=known.balance + amount))
+
+    def release(self, person: str) -> None:
+        """Count one open lead less for somebody who no longer owns it."""
+        known = self.standing(person)
+        self._put(person, known._replace(open_leads=known.open_leads - 1))
+
     def changes(self) -> dict[str, Standing]:
         """Return the rows that are no longer what they were."""
         return {person: self._rows[person] for person in sorted(self._changed)}

@@ -44,6 +44,16 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """Why a lead is decided anew: `cause` is the first step; `manager` gets it if no rep is left, or if `spent`."""
+
+    cause: tuple[str, str]
+    manager: str = ""
+    connection: str = ""
+    spent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One lead to decide. `snapshot` is the salted hash of the lead's content; `at` is aware UTC."""
 
@@ -56,6 +66,7 @@ class Case:
     excluded: tuple[str, ...] = ()
     #: The lead waited longer than the rule set allows: the fallback owner takes it if nobody else can.
     waited_out: bool = False
+    again: Again | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +120,18 @@ class _Deciding:
         self.pool: Pool | None = None
 
     def decide(self) -> Decision:
+        if self.case.again:
+            self._note(*self.case.again.cause)
+        if self.case.again and self.case.again.spent:
+            self._note("moves_spent", str(len(self.case.excluded)))
+            return self._escalate(self.case.again)
         for step in self.rule_set.steps:
             decision = _STEPS[step](self)
             if decision is not None:
                 return decision
         if self.rule is None:
             self._note("no_rule")
-        self._note("fallback", self.rule_set.fallback)
-        self.rule = None
-        return self._assigned(self.rule_set.fallback)
+        return self._fall_back()
 
     @cached_property
     def first(self) -> Rule | None:
@@ -165,6 +179,8 @@ class _Deciding:
     def holding(self) -> Decision | None:
         """Let the lead wait for somebody of the rule's pool, but not for ever."""
         if self.rule is None or self.pool is None:
+            return None
+        if self.case.again and self.case.again.manager:
             return None
         if self.case.waited_out:
             self._note("waited_out", f"{round(self.rule_set.max_hold.total_seconds())}s")
@@ -221,6 +237,20 @@ class _Deciding:
     def _away(self, pool: Pool) -> list[Member]:
         passed = ((member, self.passed.get(member.person)) for member in pool.members)
         return [member for member, found in passed if found is not None and found.code == "on_leave"]
+
+    def _escalate(self, again: Again) -> Decision:
+        self._note("manager", again.manager)
+        self.rule = None
+        return self._decision(Result.ASSIGNED, owner=again.manager, connection=again.connection)
+
+    def _fall_back(self) -> Decision:
+        """Give the lead to the fallback owner; one that pools could not place again goes to the manager instead."""
+        again, fallback = self.case.again, self.rule_set.fallback
+        if again and again.manager and (self.rule is not None or fallback in self.case.excluded):
+            return self._escalate(again)
+        self._note("fallback", fallback)
+        self.rule = None
+        return self._assigned(fallback)
 
     def _assigned(
         self,

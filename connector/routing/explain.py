@@ -1,9 +1,12 @@
 """A decision in words a rep accepts."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from connector.routing.ledger import TURN
+from connector.routing.response import Breach
 
 _SENTENCES: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -17,6 +20,8 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "delegate": "You stand in for a colleague on leave.",
         "waited_out": "Nobody in pool {first} had room for too long; you are the fallback owner.",
         "waited_out_rep": "The rep of territory {rule} had no room for too long; you are the fallback owner.",
+        "manager": "No rep is left to take it, so it comes to you.",
+        "moves_spent": "It has been handed on often enough, so it comes to you.",
         "known_lead": "You already look after this lead.",
         "known_contact": "You already look after this contact.",
         "known_account": "You already look after this account.",
@@ -32,6 +37,8 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "delegate": "Sie vertreten jemanden, der abwesend ist.",
         "waited_out": "Im Pool {first} war zu lange niemand frei; Sie sind als Auffangperson eingetragen.",
         "waited_out_rep": "Im Gebiet {rule} war zu lange niemand frei; Sie sind als Auffangperson eingetragen.",
+        "manager": "Niemand sonst kann ihn übernehmen, deshalb geht er an Sie.",
+        "moves_spent": "Er wurde oft genug weitergegeben, deshalb geht er an Sie.",
         "known_lead": "Sie betreuen diesen Lead bereits.",
         "known_contact": "Sie betreuen diesen Kontakt bereits.",
         "known_account": "Sie betreuen dieses Unternehmen bereits.",
@@ -47,13 +54,49 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "delegate": "Zastępujesz kogoś, kto jest nieobecny.",
         "waited_out": "W puli {first} zbyt długo nikt nie miał miejsca; jesteś osobą rezerwową.",
         "waited_out_rep": "W obszarze {rule} zbyt długo nikt nie miał miejsca; jesteś osobą rezerwową.",
+        "manager": "Nikt inny nie może go przejąć, dlatego trafia do Ciebie.",
+        "moves_spent": "Był już przekazywany wystarczająco często, dlatego trafia do Ciebie.",
         "known_lead": "Ten lead jest już pod Twoją opieką.",
         "known_contact": "Ten kontakt jest już pod Twoją opieką.",
         "known_account": "Ta firma jest już pod Twoją opieką.",
     },
 }
 
+#: What happened before the decision, to the next owner.
+_CAUSES: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "breach": "The earlier owner had not responded by {due}.",
+        "not_accepted": "The earlier owner had not accepted the lead by {due}.",
+        "rejected": "The earlier owner rejected the lead: {verdict}.",
+        "bad_data": "bad data",
+        "wrong_territory": "wrong territory",
+        "other": "other reasons",
+    },
+    "de": {
+        "breach": "Die bisherige Zuständigkeit endete, weil bis {due} keine Reaktion kam.",
+        "not_accepted": "Die bisherige Zuständigkeit endete, weil der Lead bis {due} nicht angenommen wurde.",
+        "rejected": "Der Lead wurde zuvor abgelehnt: {verdict}.",
+        "bad_data": "falsche Angaben",
+        "wrong_territory": "falsches Gebiet",
+        "other": "andere Gründe",
+    },
+    "pl": {
+        "breach": "Poprzedni opiekun nie zareagował do {due}.",
+        "not_accepted": "Poprzedni opiekun nie przyjął leadu do {due}.",
+        "rejected": "Poprzedni opiekun odrzucił lead: {verdict}.",
+        "bad_data": "błędne dane",
+        "wrong_territory": "niewłaściwy obszar",
+        "other": "inne powody",
+    },
+}
+_TIMES: Mapping[str, str] = {"en": "%Y-%m-%d %H:%M", "de": "%d.%m.%Y, %H:%M Uhr", "pl": "%d.%m.%Y, %H:%M"}
+
 _STEPS: Mapping[str, str] = {
+    "breach": "{0} had not responded by {1}; the turn stays charged.",
+    "not_accepted": "{0} had not accepted it by {1}; the turn stays charged.",
+    "rejected": "{0} rejected it ({1}).",
+    "moves_spent": "It had {0} owners, which is as often as it may be handed on.",
+    "manager": "The manager takes it: {0}.",
     "existing_owner": "A known record ({0}) has an owner who keeps the lead.",
     "existing_owner_passed": "A known record has an owner who cannot take it now ({0}).",
     "rule": "Territory rule {0} is the first that fits.",
@@ -74,6 +117,7 @@ _REP_STEPS: Mapping[str, str] = {
     "hold": "The lead waits in the holding queue for {0}.",
 }
 _REP = "rep:"
+_BREACHES = frozenset(Breach)
 _MINUTE, _HOUR = 60, 3600
 
 _PASSED: Mapping[str, str] = {
@@ -93,22 +137,44 @@ _PASSED: Mapping[str, str] = {
 _SPANS: Mapping[str, str] = {"hour": "an hour", "day": "a day", "week": "a week", "month": "30 days"}
 
 
-def sentence(record: Mapping[str, Any], language: str) -> str:
-    """Say in one sentence, to the owner, why the lead is theirs; "" for a lead that waits."""
+def sentence(record: Mapping[str, Any], language: str, timezone: str = "UTC") -> str:
+    """Say to the owner, who lives in `timezone`, why the lead is theirs; "" for a lead that waits."""
     texts = _SENTENCES.get(language, _SENTENCES["en"])
     steps = dict(record["steps"])
     if record["owner"] is None:
         return ""
     first = next((detail for code, detail in record["steps"] if code == "nobody_eligible"), "")
-    return texts[_reason(record, steps, first)].format(pool=record["pool"], rule=steps.get("rule"), first=first)
+    said = texts[_reason(record, steps, first)].format(pool=record["pool"], rule=steps.get("rule"), first=first)
+    code, detail = record["steps"][0]
+    return " ".join(filter(None, (_cause(code, detail, language, timezone), said)))
+
+
+def cause_texts(language: str) -> Mapping[str, str]:
+    """Return the words about what ended an earlier assignment."""
+    return _CAUSES.get(language, _CAUSES["en"])
+
+
+def _cause(code: str, detail: str, language: str, timezone: str) -> str:
+    """Say what ended the assignment before this decision, "" where there was none."""
+    texts = cause_texts(language)
+    fact = detail.partition(":")[2]
+    if code == "rejected":
+        return texts[code].format(verdict=texts[fact])
+    return texts[code].format(due=moment(fact, language, timezone)) if code in _BREACHES else ""
+
+
+def moment(at: str, language: str, timezone: str) -> str:
+    """Write an ISO instant as people do, on the clock of their zone."""
+    local = datetime.fromisoformat(at).astimezone(ZoneInfo(timezone))
+    return local.strftime(_TIMES.get(language, _TIMES["en"]))
 
 
 def _reason(record: Mapping[str, Any], steps: Mapping[str, str], first: str) -> str:
     """Name the step that settled who takes the lead; `first` is the pool that had no room."""
     if "existing_owner" in steps:
         return "known_" + steps["existing_owner"].partition(":")[0]
-    if "delegate" in steps:
-        return "delegate"
+    if named := next((code for code in ("delegate", "moves_spent", "manager") if code in steps), ""):
+        return named
     if "fallback" in steps:
         why = "waited_out" if "waited_out" in steps else "nobody" if first else "fallback"
         return f"{why}_rep" if first.startswith(_REP) else why
@@ -148,12 +214,8 @@ def _passed(code: str, fact: str) -> str:
     if code == "cap_window":
         fact = f"{fact} in {_SPANS[cap]}" if cap in _SPANS else f"{fact} of '{cap}'"
     elif code in ("on_leave", "off_shift"):
-        fact = _moment(fact)
+        fact = f"{moment(fact, 'en', 'UTC')} UTC"
     return _PASSED.get(code, code).format(fact)
-
-
-def _moment(text: str) -> str:
-    return f"{text[:10]} {text[11:16]} UTC"
 
 
 def _step(code: str, detail: str, names: Mapping[str, str]) -> str:
@@ -163,7 +225,11 @@ def _step(code: str, detail: str, names: Mapping[str, str]) -> str:
     if code == "delegate":
         absent, _, delegate = detail.partition(":")
         return _STEPS[code].format(names.get(absent, absent), names.get(delegate, delegate))
-    if code in ("fallback", "existing_owner_passed"):
+    if code in (*_BREACHES, "rejected"):
+        person, _, fact = detail.partition(":")
+        said = fact.replace("_", " ") if code == "rejected" else f"{moment(fact, 'en', 'UTC')} UTC"
+        return _STEPS[code].format(names.get(person, person), said)
+    if code in ("fallback", "existing_owner_passed", "manager"):
         person = detail.partition(":")[0]
         detail = names.get(person, person)
     if code == "waited_out":

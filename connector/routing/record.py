@@ -13,7 +13,7 @@ from connector.model.lead import Facets
 from connector.model.ruleset_document import from_document
 from connector.routing.book import HERE, Book, Grant, Presence, Standing
 from connector.routing.compiled import CompiledRules
-from connector.routing.decide import Case, Decision, Known, decide
+from connector.routing.decide import Again, Case, Decision, Known, decide
 from connector.routing.rings import Window
 
 #: Raised whenever the same inputs may lead to another record.
@@ -22,6 +22,7 @@ ENGINE = 1
 _FACETS = tuple(f.name for f in fields(Facets))
 _KNOWN = tuple(f.name for f in fields(Known))
 _PRESENCE = tuple(f.name for f in fields(Presence))
+_AGAIN = tuple(f.name for f in fields(Again))
 
 
 def record_of(decision: Decision, book: Book) -> bytes:
@@ -89,6 +90,7 @@ def _case_document(case: Case) -> dict[str, Any]:
         "snapshot": case.snapshot,
         "excluded": list(case.excluded),
         "waited_out": case.waited_out,
+        **({"again": {name: getattr(case.again, name) for name in _AGAIN}} if case.again else {}),
     }
 
 
@@ -97,6 +99,7 @@ def _case(document: Mapping[str, Any]) -> Case:
     facets["domain_rules"] = tuple(facets.get("domain_rules", ()))
     known = dict(document["known"])
     known["reasons"] = tuple(known.get("reasons", ()))
+    again = document.get("again")
     return Case(
         lead=document["lead"],
         assign_seq=document["assign_seq"],
@@ -106,6 +109,7 @@ def _case(document: Mapping[str, Any]) -> Case:
         snapshot=document["snapshot"],
         excluded=tuple(document["excluded"]),
         waited_out=document["waited_out"],
+        again=Again(**{**again, "cause": tuple(again["cause"])}) if again else None,
     )
 
 

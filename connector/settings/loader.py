@@ -88,6 +88,7 @@ def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str]
         calendars=working.calendars,
         leaves=leaves,
         ramp_up=routing.ramp_up,
+        response=routing.response,
     )
     document = to_document(settings)
     return Loaded(build(document), document, complaints.sorted(), found.lines)

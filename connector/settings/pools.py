@@ -16,8 +16,9 @@ from connector.settings.complaints import Complaints, Severity
 from connector.settings.pages import Page, read_page
 from connector.settings.people import FILE as PEOPLE
 from connector.settings.people import Staff, check_no_cycle
+from connector.settings.responses import SECTION, ResponseShape, response_of
 from connector.settings.shapes import Keyed, Listing, Shape, Text, Whole, complain, fault, one_of
-from connector.settings.values import RampUp
+from connector.settings.values import RampUp, Response
 
 FILE = "routing.yaml"
 
@@ -46,6 +47,7 @@ class Routing:
     steps: tuple[Step, ...] = tuple(Step)
     caps: tuple[Cap, ...] = ()
     ramp_up: RampUp | None = None
+    response: Response | None = None
 
 
 class _Member(Shape):
@@ -122,6 +124,7 @@ class _File(Shape):
     holding = fields.Nested(_Holding, load_default=lambda: {"max_hold": Routing().max_hold})
     fallback = Text(required=True)
     pools = Keyed(fields.Nested(_Pool), texts.key, required=True)
+    response = fields.Nested(ResponseShape, load_default=None)
 
 
 def read_routing(folder: Path, staff: Staff, complaints: Complaints) -> Routing:
@@ -144,6 +147,7 @@ def read_routing(folder: Path, staff: Staff, complaints: Complaints) -> Routing:
         steps=tuple(map(Step, data.get("steps", Step))),
         caps=tuple(_cap(key, each) for key, each in data.get("caps", {}).items()),
         ramp_up=_ramp_up(data.get("ramp_up")),
+        response=response_of(data.get(SECTION), page, complaints),
     )
 
 

@@ -104,6 +104,20 @@ class RampUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Response:
+    """How soon an owner answers a lead, in minutes of their working time.
+
+    `remind_at` are percentages of `due`. After `max_moves` owners (None: no limit) a manager gets the lead.
+    With `accept_due` an owner must also accept it.
+    """
+
+    due: int
+    remind_at: tuple[int, ...] = (50, 80)
+    max_moves: int | None = 3
+    accept_due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole organisation. `hash` is SHA-256 of the canonical document this was built from."""
 
@@ -130,4 +144,6 @@ class Settings:
     #: By person.
     leaves: Mapping[str, tuple[Leave, ...]] = field(default_factory=dict)
     ramp_up: RampUp | None = None
+    #: None: nobody watches what becomes of an assignment.
+    response: Response | None = None
     hash: str = ""
