@@ -11,7 +11,7 @@ import procrastinate
 from procrastinate.exceptions import ConnectorException
 
 from connector.errors import ConnectorError, HearbackError, StoreUnavailable
-from connector.flows import deliver, followups, held, housekeeping, intake, sync
+from connector.flows import deliver, followups, held, housekeeping, intake, responses, sync
 from connector.services import Services
 from connector.wakes import expand
 
@@ -73,6 +73,7 @@ class Workers:
         self.services = services
         self._singly = Singly()
         self.stopping = threading.Event()
+        self._timer = threading.Timer(0, lambda: None)
         self._lend_a_hand = services.wake
         services.wake = self._wake
 
@@ -99,6 +100,14 @@ class Workers:
         except ConnectorError as err:
             log.warning("CRM call failed, work waits", extra={"job": job, "why": type(err).__name__})
 
+    def _alarm(self, seconds: float | None) -> None:
+        """Wake for a response that falls due before the next sweep; one later is seen by that."""
+        if seconds is not None and seconds < 2 * SWEEP:
+            self._timer.cancel()
+            self._timer = threading.Timer(seconds, self.services.wake, ("responses",))
+            self._timer.daemon = True
+            self._timer.start()
+
     def _once(self, job: str) -> int:
         name, _, connection = job.partition(":")
         match name:
@@ -114,6 +123,8 @@ class Workers:
                 sync.poll(self.services, connection)
             case "followups":
                 return followups.sweep(self.services)
+            case "responses":
+                self._alarm(responses.work(self.services))
             case "housekeeping":
                 housekeeping.work(self.services)
             case _:
@@ -142,7 +153,7 @@ def build(workers: Workers) -> procrastinate.App:
 
 def wake_all(services: Services) -> None:
     """Wake every queue of rows that wait."""
-    for queue in ("intake", "sync", "held", "followups", "commands"):
+    for queue in ("intake", "sync", "held", "followups", "responses", "commands"):
         services.wake(queue)
 
 

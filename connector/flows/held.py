@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from connector.flows import route, write
+from connector.flows.offers import offer
 from connector.routing.book import Book
 from connector.routing.decide import Case, Result
 from connector.routing.eligible import pool_has_room
 from connector.services import Active, Services
-from connector.store import Transaction, commands, decisions, leads
+from connector.store import Transaction, commands, decisions, leads, responses
 from connector.store.leads import LeadRow
 
 LIMIT = 200
@@ -85,6 +86,9 @@ def _try(tx: Transaction, active: Active, book: Book, row: LeadRow) -> bool:
     owner, connection = str(decision.owner), str(decision.connection)
     leads.assign(tx, row, owner=owner, connection=connection, pool=decision.pool, reason=reason, now=tx.now())
     decisions.insert(tx, [decision_row])
-    handover = write.Handover(row.id, lead, owner, connection, reason, row.correlation, tx.now())
+    offered = offer(active.settings, row.id, case.assign_seq, owner, tx.now())
+    respond_by = offered.touch_due if offered else None
+    responses.insert(tx, [offered] if offered else [])
+    handover = write.Handover(row.id, lead, owner, connection, reason, row.correlation, tx.now(), respond_by)
     commands.put(tx, write.hand_over(active.settings, handover))
     return True

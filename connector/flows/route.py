@@ -11,6 +11,7 @@ from uuid import UUID
 
 from connector.flows import write
 from connector.flows.acquaintances import acquaintances, as_candidate, moved_keys
+from connector.flows.offers import offer
 from connector.flows.presence import presence_at
 from connector.flows.read import Prepared
 from connector.matching import Match, match
@@ -26,11 +27,12 @@ from connector.routing.record import record_of
 from connector.routing.rings import NO_RINGS, Rings, caps_of, microseconds
 from connector.services import Active
 from connector.settings.values import Settings
-from connector.store import Transaction, commands, decisions, leads, ledger
+from connector.store import Transaction, commands, decisions, leads, ledger, responses
 from connector.store.commands import NewCommand
 from connector.store.debts import owed
 from connector.store.decisions import DecisionRow
 from connector.store.leads import LeadRow, NewLead
+from connector.store.responses import ResponseRow
 from connector.worktime import add_work, calendar
 
 _LEAD_FIELDS = tuple(f.name for f in fields(Lead))
@@ -44,6 +46,7 @@ class Batch:
     submissions: list[tuple[UUID, int, UUID, str]] = field(default_factory=list)
     decisions: list[DecisionRow] = field(default_factory=list)
     commands: list[NewCommand] = field(default_factory=list)
+    responses: list[ResponseRow] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ def save(tx: Transaction, batch: Batch) -> None:
     """Write a batch: leads, then commands (last locks of the order)."""
     leads.insert(tx, batch.new_leads)
     leads.insert_submissions(tx, batch.submissions)
+    responses.insert(tx, batch.responses)
     decisions.insert(tx, batch.decisions)
     commands.put(tx, batch.commands)
 
@@ -165,8 +169,9 @@ def decided(active: Active, case: Case, book: Book) -> tuple[Decision, DecisionR
         digest=hashlib.sha256(record).digest(),
         tags=decision.tags,
     )
-    language = write.language_of(active.settings.people[decision.owner]) if decision.owner else "en"
-    return decision, row, sentence(_explained(decision), language)
+    owner = active.settings.people[decision.owner] if decision.owner else None
+    language, timezone = (write.language_of(owner), owner.timezone) if owner else ("en", "UTC")
+    return decision, row, sentence(_explained(decision), language, timezone)
 
 
 def facets(active: Active, lead: Lead) -> Facets:
@@ -217,7 +222,10 @@ def _decide_new(tx: Transaction, active: Active, m: Matched, book: Book, batch: 
         batch.decisions.append(row)
     batch.new_leads.append(_new_lead(active, p, decision, reason, salt=salt, data=data))
     if decision.owner and not p.submission.is_test:
-        batch.commands.extend(write.hand_over(active.settings, _handover(p, decision, reason)))
+        offered = offer(active.settings, p.id, case.assign_seq, decision.owner, case.at)
+        batch.responses.extend(filter(None, [offered]))
+        handover = replace(_handover(p, decision, reason), respond_by=offered.touch_due if offered else None)
+        batch.commands.extend(write.hand_over(active.settings, handover))
     return m, decision, reason
 
 
@@ -244,6 +252,8 @@ def _new_lead(
         assigned_at=None if held else now,
         held_until=held_until(active, now) if held else None,
         wake_at=decision.wake_at if held else None,
+        event_at=min(p.submission.occurred_at or p.delivery.received_at, p.delivery.received_at),
+        received_at=p.delivery.received_at,
     )
 
 

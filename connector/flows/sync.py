@@ -8,15 +8,17 @@ from uuid import UUID
 
 from connector.adapters.base import Capability
 from connector.errors import ConfigurationError, ConnectorError
-from connector.flows import followups, read
+from connector.flows import answers, followups, read
 from connector.flows.batches import work_off
 from connector.flows.deliver import fingerprint
+from connector.flows.staff import person_of
 from connector.model.crm import CrmEvent, EventType, ObjectType, Record, Value
 from connector.model.delivery import Fate
 from connector.services import Services
-from connector.store import Transaction, deliveries, events, leads, ledger, mirror, sync
+from connector.store import Transaction, deliveries, events, leads, ledger, mirror, responses, sync
 from connector.store.deliveries import CRM_PREFIX, Finished, StoredDelivery
 from connector.store.events import Event
+from connector.store.leads import LeadRow
 from connector.store.mirror import MirrorRow
 from connector.store.sync import Bound
 
@@ -168,7 +170,7 @@ def _apply_one(services: Services, tx: Transaction, news: News, event: CrmEvent)
         return False
     binding = _binding(news, event)
     if event.ref.object_type is ObjectType.LEAD and binding is not None:
-        return not _is_lead_echo(event, binding) and _lead_changed(services, tx, event, binding)
+        return not _is_lead_echo(event, binding) and _lead_changed(services, tx, news.connection, event, binding)
     return _mirrored(services, tx, news, event, binding)
 
 
@@ -177,7 +179,7 @@ def _is_lead_echo(event: CrmEvent, binding: Bound) -> bool:
     if event.record is None:
         return False
     fields = event.record.fields
-    return _are_ours({name: fields.get(name) for name in ("status", "owner")}, binding)
+    return _are_ours({name: fields.get(name) for name in ("status", "owner", "response")}, binding)
 
 
 def _is_echo(record: Record | None, before: MirrorRow | None, binding: Bound | None) -> bool:
@@ -199,31 +201,45 @@ def _are_ours(values: Mapping[str, Value], binding: Bound) -> bool:
     )
 
 
-def _lead_changed(services: Services, tx: Transaction, event: CrmEvent, binding: Bound) -> bool:
-    lead = UUID(binding.key.removeprefix("lead:"))
+def _lead_changed(services: Services, tx: Transaction, connection: str, event: CrmEvent, binding: Bound) -> bool:
+    row = _living(tx, UUID(binding.key.removeprefix("lead:")), connection)
+    if row is None:
+        return False
     if event.type is EventType.RECORD_DELETED or _status(event.record) in CLOSED_LEAD:
-        owner = leads.close(tx, lead, tx.now())
+        owner = leads.close(tx, row.id, tx.now())
         if owner is None:
             return False
+        responses.close(tx, row.id)
         ledger.shift_open(tx, owner, -1)
         tx.after_commit(lambda: services.wake("held"))
         return True
-    return _owner_changed(services, tx, event, lead)
+    moved = _owner_changed(services, tx, event, binding, row)
+    if moved or event.record is None:
+        return moved
+    return answers.on_lead(services, tx, connection, row.id, event.record, event.occurred_at)
 
 
-def _owner_changed(services: Services, tx: Transaction, event: CrmEvent, lead: UUID) -> bool:
+def _living(tx: Transaction, lead: UUID, connection: str) -> LeadRow | None:
+    """Return a lead, None if this CRM does not hold it any more: it went to an owner in another one."""
+    row = leads.by_ids(tx, [lead]).get(lead)
+    return row if row is not None and row.connection in (None, connection) else None
+
+
+def _owner_changed(services: Services, tx: Transaction, event: CrmEvent, binding: Bound, row: LeadRow) -> bool:
     """Follow a person who moved the lead in the CRM: their choice stands."""
     user = str(event.record.fields.get("owner") or "") if event.record else ""
-    settings = services.active(tx).settings
-    row = leads.by_ids(tx, [lead]).get(lead)
-    if row is None or not user:
+    if not user or _are_ours({"owner": user}, binding):
         return False
-    person = next((p.key for p in settings.people.values() if p.users.get(row.connection or "") == user), None)
-    if person is None:
+    person = person_of(services.active(tx).settings, row.connection or "", user)
+    if person is None or answers.is_overtaken(tx, row.id, person, event.occurred_at):
         return False
-    before = leads.change_owner(tx, lead, person)
+    before = leads.change_owner(tx, row.id, person, event.occurred_at)
     if before is None:
         return False
+    agreed = fingerprint({"owner": user})
+    binding.written.update(agreed)
+    sync.agree(tx, str(row.connection), binding.key, agreed)
+    answers.on_move(services, tx, row, person)
     ledger.shift_open(tx, before, -1)
     ledger.shift_open(tx, person, 1)
     tx.after_commit(lambda: services.wake("held"))
@@ -245,6 +261,7 @@ def _mirrored(services: Services, tx: Transaction, news: News, event: CrmEvent, 
     for fact in facts:
         if events.put(tx, fact):
             followups.on_event(services, tx, fact)
+            answers.on_event(services, tx, fact)
     return True
 
 

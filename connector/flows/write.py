@@ -51,6 +51,8 @@ class Handover:
     reason: str
     correlation: UUID
     at: datetime
+    #: Until when the owner should have responded; None where nobody watches that.
+    respond_by: datetime | None = None
 
 
 def lead_key(lead: UUID) -> str:
@@ -75,6 +77,7 @@ def hand_over(settings: Settings, handover: Handover) -> list[NewCommand]:
     owner = settings.people[handover.owner]
     fields = lead_fields(handover.lead)
     fields |= {"status": "new", "owner": owner.users[connection.key], "reason": handover.reason}
+    fields |= _respond_by(handover)
     commands = [_lead_command(handover, fields, "assign")]
     if connection.rep_tasks:
         commands.append(_task(handover, owner, "new", f"task:{handover.lead_id}:{handover.owner}"))
@@ -85,10 +88,20 @@ def reassign(settings: Settings, handover: Handover) -> list[NewCommand]:
     """Return the commands that move a lead, already in the CRM, to another owner."""
     owner = settings.people[handover.owner]
     fields: dict[str, Value] = {"owner": owner.users[handover.connection], "reason": handover.reason}
+    fields |= offered_anew(handover.respond_by)
     commands = [_lead_command(handover, fields, "reassign")]
     if settings.connections[handover.connection].rep_tasks:
         commands.append(_task(handover, owner, "new", f"task:{handover.lead_id}:{handover.owner}"))
     return commands
+
+
+def offered_anew(respond_by: datetime | None) -> dict[str, Value]:
+    """Return the fields that let another owner answer, of a lead an earlier one may have answered."""
+    return {"response": None, "response_due": respond_by.isoformat()} if respond_by else {}
+
+
+def _respond_by(handover: Handover) -> dict[str, Value]:
+    return {"response_due": handover.respond_by.isoformat()} if handover.respond_by else {}
 
 
 def answered_again(
@@ -132,7 +145,7 @@ def _task(handover: Handover, owner: Person, title: str, key: str) -> NewCommand
             "title": _TASK_TITLES[language][title].format(name=name or _NAMELESS[language]),
             "body": handover.reason,
             "status": "open",
-            "due": handover.at.isoformat(),
+            "due": (handover.respond_by or handover.at).isoformat(),
             "owner": owner.users[handover.connection],
         },
         purpose="rep_task",

@@ -28,12 +28,14 @@ _COLUMNS = (
     "assigned_at",
     "held_until",
     "wake_at",
+    "event_at",
+    "received_at",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class NewLead:
-    """A lead with its first assignment, about to be stored."""
+    """A lead with its first assignment, about to be stored. `event_at` is when the customer spoke."""
 
     id: UUID
     created_at: datetime
@@ -51,6 +53,8 @@ class NewLead:
     assigned_at: datetime | None
     held_until: datetime | None
     wake_at: datetime | None = None
+    event_at: datetime | None = None
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,8 @@ def insert(tx: Transaction, leads: Sequence[NewLead]) -> None:
                 lead.assigned_at,
                 lead.held_until,
                 lead.wake_at,
+                lead.event_at,
+                lead.received_at,
             )
             for lead in leads
         ],
@@ -174,6 +180,12 @@ def by_domains(tx: Transaction, domains: Sequence[str]) -> list[LeadRow]:
     return [_row(row) for row in rows]
 
 
+def lock(tx: Transaction, lead: UUID) -> LeadRow | None:
+    """Lock and return a lead."""
+    row = tx.one(f"SELECT {_ROW} FROM lead WHERE id = %s FOR UPDATE", lead)  # noqa: S608 (constants only)
+    return _row(row) if row else None
+
+
 #: Where a look through the waiting leads has come to.
 Place = tuple[datetime, UUID]
 
@@ -240,14 +252,20 @@ def assign(
     return changed == 1
 
 
-def change_owner(tx: Transaction, lead: UUID, owner: str) -> str | None:
-    """Record that a person moved the lead in the CRM; return the owner before, None when nothing changed."""
+def change_owner(tx: Transaction, lead: UUID, owner: str, at: datetime) -> str | None:
+    """Record that a person moved the lead in the CRM; return the owner before, None when nothing changed.
+
+    `at` is the CRM's time of the move: one that was overtaken by a later one changes nothing.
+    """
     row = tx.one(
-        "UPDATE lead SET owner = %s, reason = 'owner changed in the CRM' FROM lead AS old "
-        "WHERE lead.id = old.id AND lead.id = %s AND lead.status = 'assigned' AND lead.owner <> %s RETURNING old.owner",
+        "UPDATE lead SET owner = %s, reason = 'owner changed in the CRM', moved_at = %s FROM lead AS old "
+        "WHERE lead.id = old.id AND lead.id = %s AND lead.status = 'assigned' AND lead.owner <> %s "
+        "AND (lead.moved_at IS NULL OR lead.moved_at < %s) RETURNING old.owner",
         owner,
+        at,
         lead,
         owner,
+        at,
     )
     return row[0] if row else None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 from connector.store.database import Transaction
 
@@ -79,6 +80,38 @@ def shift_open(tx: Transaction, person: str, by: int) -> None:
         person,
         by,
         by,
+    )
+
+
+def correct(tx: Transaction, lead: UUID, assign_seq: int, amounts: Mapping[str, int], reason: str) -> None:
+    """Put down corrections, which sum to zero, beside the postings of decisions; the caller holds the lock.
+
+    The balances themselves are the caller's: see `shift_balance`.
+    """
+    tx.copy(
+        "ledger_posting",
+        ("at", "decisions", "lead_id", "assign_seq", "person", "amount", "reason"),
+        [(tx.now(), decisions(tx), lead, assign_seq, person, amount, reason) for person, amount in amounts.items()],
+    )
+
+
+def corrections(tx: Transaction, lead: UUID, assign_seq: int) -> list[tuple[str, int, str]]:
+    """Return person, amount and reason of an assignment's corrections, in order."""
+    rows = tx.all(
+        "SELECT person, amount, reason FROM ledger_posting WHERE lead_id = %s AND assign_seq = %s ORDER BY id",
+        lead,
+        assign_seq,
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def shift_balance(tx: Transaction, person: str, amount: int) -> None:
+    """Add to a person's balance; the caller holds the lock."""
+    tx.run(
+        "INSERT INTO ledger_entry (person, balance) VALUES (%s, %s) "
+        "ON CONFLICT (person) DO UPDATE SET balance = ledger_entry.balance + excluded.balance",
+        person,
+        amount,
     )
 
 

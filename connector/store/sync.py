@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg.types.json import Jsonb
+
 from connector.store.database import Transaction
 
 
@@ -53,6 +55,16 @@ def hear(tx: Transaction, connection: str, told: Sequence[tuple[str, str, str]])
         keys,
         types,
         ids,
+        connection,
+    )
+
+
+def agree(tx: Transaction, connection: str, key: str, written: Mapping[str, str]) -> None:
+    """Take over short hashes of what a person wrote: from now on it is what we know of the record."""
+    tx.run(
+        "UPDATE binding SET written = written || %s WHERE key = %s AND connection = %s",
+        Jsonb(dict(written)),
+        key,
         connection,
     )
 
