@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +19,7 @@ from connector.model.postal import postal_key
 from connector.model.routing import RuleSet
 from connector.model.ruleset_document import from_document, to_document
 from connector.settings import Settings, build, canonical, default_folder, digest, load, read_secret, write_starter
+from connector.settings.values import Response
 
 
 @pytest.fixture(scope="module")
@@ -240,3 +242,20 @@ def test_the_readme_explains_every_file_and_column_of_the_sample() -> None:
         for column in path.read_text(encoding="utf-8").splitlines()[0].split(","):
             family, dot, _ = column.partition("custom.")
             assert f"`{dot or family.partition(':')[0]}" in readme, column
+
+
+def test_response_settings_are_read_with_their_defaults_and_survive_publishing(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(default_folder(), tmp_path / "config"))
+    routing = folder / "routing.yaml"
+    before = load(folder)
+    routing.write_text(
+        'response: {due: "4h", accept: yes, max_moves: off}\n' + routing.read_text("utf-8"), encoding="utf-8"
+    )
+
+    loaded = load(folder)
+
+    assert before.settings is not None
+    assert loaded.settings is not None, loaded.complaints
+    assert before.settings.response is None
+    assert loaded.settings.response == Response(due=240, remind_at=(50, 80), max_moves=None, accept_due=60)
+    assert loaded.settings.rule_set.hash == before.settings.rule_set.hash, "it has no part in matching"
