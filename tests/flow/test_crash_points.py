@@ -241,6 +241,9 @@ ELSEWHERE = {
     "audit.entries": "reads only",
     "verify.verify": "reads only",
     "verify.check": "reads only",
+    "responses.work": "reads only",
+    "responses._remind": "the story's owners are given no time to respond: tests of responses",
+    "responses._settle": "the same",
 }
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -16,6 +17,7 @@ from frontline import START, Frontline
 
 from connector.adapters.sandbox.crm.sender import signature
 from connector.adapters.sandbox.process import SandboxProcess
+from connector.errors import StoreUnavailable
 from connector.flows import responses, sync
 from connector.flows.accept import accept
 from connector.jobs import Workers
@@ -25,6 +27,7 @@ from connector.model.identity import new_id
 from connector.routing.ledger import TURN
 from connector.routing.response import speed_to_lead
 from connector.services import Services
+from connector.store import Store, Transaction
 
 HOUR = timedelta(hours=1)
 ACCEPT = "response: {due: 4h, accept: yes, accept_due: 1h}"
@@ -393,6 +396,47 @@ def test_who_rejects_a_lead_put_there_by_hand_is_heard_but_keeps_it(line: Frontl
 
     assert line.owner(lead) == "anna.brandt"
     assert any(fields["key"].startswith("unanswered:") for fields in line.crm.records.values())
+
+
+# Whatever breaks off.
+
+
+@pytest.mark.parametrize("hour", [2.1, 4.1], ids=["a reminder", "a breach"])
+@pytest.mark.parametrize("kind", ["before", "after"])
+def test_wherever_the_store_goes_away_it_happens_once(
+    line: Frontline, monkeypatch: pytest.MonkeyPatch, hour: float, kind: str
+) -> None:
+    """P3: the store goes before, or right after, each commit in turn; the next look makes up for it."""
+    original, commits = Store.transaction, 0
+    leads = [line.lead() for _ in range(6)]
+    line.set_clock(START + hour * HOUR)
+
+    for at in range(2, 12):
+        commits = 0
+
+        @contextmanager
+        def transaction(self: Store, at: int = at) -> Iterator[Transaction]:
+            nonlocal commits
+            commits += 1
+            mine = commits == at
+            with original(self) as tx:
+                yield tx
+                if mine and kind == "before":
+                    raise StoreUnavailable("gone")
+            if mine:
+                raise StoreUnavailable("gone")
+
+        monkeypatch.setattr(Store, "transaction", transaction)
+        with suppress(StoreUnavailable):
+            responses.work(line.services)
+        monkeypatch.undo()
+    line.look()
+
+    moved = hour > 4
+    tasks = line.rows("SELECT key FROM command WHERE key LIKE 'remind:%%' AND fields ->> 'status' = 'open'")
+    assert len(tasks) == len(set(tasks)) == (0 if moved else len(leads))
+    assert len(line.decisions()) == len(leads) * (2 if moved else 1)
+    line.balances()
 
 
 # In time, and with one winner.
