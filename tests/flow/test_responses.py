@@ -330,6 +330,19 @@ def test_an_answer_the_earlier_owner_left_is_not_the_next_ones(line: Frontline) 
     assert (line.owner(lead), line.state(lead)) == (second, "offered")
 
 
+def test_what_the_earlier_owner_saves_before_our_write_arrives_moves_nothing_back(line: Frontline) -> None:
+    """P9: the owner in it is the one we wrote, and the next one's name is still on its way."""
+    lead = line.lead()
+    first = line.owner(lead)
+    line.set_clock(START + 4.1 * HOUR)
+    responses.work(line.services)
+
+    line.sets(lead, status="working")
+
+    assert (line.owner(lead) != first, line.state(lead)) == (True, "offered")
+    assert line.given(lead)["pinned"] is False
+
+
 # Moved by hand.
 
 
