@@ -95,7 +95,7 @@ _STEPS: Mapping[str, str] = {
     "breach": "{0} had not responded by {1}; the turn stays charged.",
     "not_accepted": "{0} had not accepted it by {1}; the turn stays charged.",
     "rejected": "{0} rejected it ({1}).",
-    "moves_spent": "It had {0} owners, which is as often as it may be handed on.",
+    "moves_spent": "It may not be handed on among reps any more; owners so far: {0}.",
     "manager": "The manager takes it: {0}.",
     "existing_owner": "A known record ({0}) has an owner who keeps the lead.",
     "existing_owner_passed": "A known record has an owner who cannot take it now ({0}).",

@@ -1,6 +1,9 @@
 """After the assignment: accept, reject, respond, or see the lead go to somebody else."""
 
 import csv
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -470,6 +473,25 @@ def test_a_breach_is_seen_to_within_two_seconds(line: Frontline) -> None:
     while line.owner(lead) == first and time.monotonic() < deadline:
         time.sleep(0.02)
     assert line.owner(lead) != first
+
+
+@pytest.mark.slow
+def test_a_worker_process_reassigns_within_two_seconds(line: Frontline, database_url: str) -> None:
+    """R22: through sweep, alarm, wake-up and job."""
+    lead = line.lead()
+    due = line.instant(lead, "touch_due")
+    variables = {"HEARBACK_DATABASE_URL": database_url, "HEARBACK_SECRET_KEY": "x" * 40}
+    command = [sys.executable, "-m", "connector.cli", "worker"]
+
+    with subprocess.Popen(command, env={**os.environ, **variables}) as worker:
+        line.set_clock(due - timedelta(seconds=12))
+        deadline = time.monotonic() + 40
+        while len(line.decisions()) == 1 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        worker.terminate()
+
+    late = line.decisions()[-1].decided_at - due
+    assert timedelta(0) <= late < timedelta(seconds=2)
 
 
 @pytest.mark.slow
