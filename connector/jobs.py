@@ -73,7 +73,7 @@ class Workers:
         self.services = services
         self._singly = Singly()
         self.stopping = threading.Event()
-        self._timer = threading.Timer(0, lambda: None)
+        self._timers: dict[str, threading.Timer] = {}
         self._lend_a_hand = services.wake
         services.wake = self._wake
 
@@ -100,13 +100,14 @@ class Workers:
         except ConnectorError as err:
             log.warning("CRM call failed, work waits", extra={"job": job, "why": type(err).__name__})
 
-    def _alarm(self, seconds: float | None) -> None:
-        """Wake for a response that falls due before the next sweep; one later is seen by that."""
+    def _alarm(self, queue: str, seconds: float | None) -> None:
+        """Wake a queue for what falls due before the next sweep; what comes later is seen by that."""
         if seconds is not None and seconds < 2 * SWEEP:
-            self._timer.cancel()
-            self._timer = threading.Timer(seconds, self.services.wake, ("responses",))
-            self._timer.daemon = True
-            self._timer.start()
+            if queue in self._timers:
+                self._timers[queue].cancel()
+            timer = self._timers[queue] = threading.Timer(seconds, self.services.wake, (queue,))
+            timer.daemon = True
+            timer.start()
 
     def _once(self, job: str) -> int:
         name, _, connection = job.partition(":")
@@ -119,12 +120,13 @@ class Workers:
                 return deliver.work(self.services, connection)
             case "held":
                 held.work(self.services)
+                self._alarm(job, held.seconds_to_next(self.services))
             case "poll":
                 sync.poll(self.services, connection)
             case "followups":
                 return followups.sweep(self.services)
             case "responses":
-                self._alarm(responses.work(self.services))
+                self._alarm(job, responses.work(self.services))
             case "housekeeping":
                 housekeeping.work(self.services)
             case _:

@@ -11,7 +11,7 @@ from connector.flows.staff import person_of
 from connector.model.crm import ObjectType, Record
 from connector.routing.response import BEFORE, OPEN, State, Verdict, next_at
 from connector.services import Services
-from connector.store import Transaction, commands, leads, responses, sync
+from connector.store import Transaction, commands, leads, ledger, responses, sync
 from connector.store.commands import NewCommand
 from connector.store.events import Event
 from connector.store.leads import LeadRow
@@ -56,6 +56,7 @@ def on_move(services: Services, tx: Transaction, lead: LeadRow, to: str) -> None
     `lead` is the row before; the ledger is locked.
     """
     charges.move(tx, lead.id, lead.assign_seq, to)
+    ledger.move_assignment(tx, lead.id, to, tx.now())
     row = responses.read(tx, lead.id)
     if row is None:
         return

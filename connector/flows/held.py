@@ -25,6 +25,13 @@ def work(services: Services) -> int:
             return total
 
 
+def seconds_to_next(services: Services) -> float | None:
+    """Return in how many seconds a waiting lead is next worth a look, None when that is not known."""
+    with services.store.transaction() as tx:
+        wake_at = leads.next_wake(tx, tx.now())
+        return None if wake_at is None else (wake_at - tx.now()).total_seconds()
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A look at some waiting leads: how many found an owner, and where to go on, None at the end."""

@@ -16,4 +16,5 @@ def work(services: Services) -> None:
     with services.store.transaction() as tx:
         upkeep.drop_stale_jobs(tx)
         upkeep.drop_old_keys(tx)
+        upkeep.drop_old_assignments(tx)
     sealing.work(services)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from connector.errors import NoWorkingTime
-from connector.flows.staff import calendar_of
+from connector.flows.staff import absences_of, calendar_of
 from connector.routing.response import Promise, State, next_at
 from connector.settings.values import Settings
 from connector.store.responses import ResponseRow
@@ -63,7 +63,7 @@ def follow(row: ResponseRow, before: ResponseRow, *, pinned: bool) -> ResponseRo
 
 def _due(settings: Settings, owner: str, at: datetime, work: timedelta) -> datetime:
     try:
-        return add_work(at, work, calendar_of(settings, owner))
+        return add_work(at, work, calendar_of(settings, owner), absences_of(settings, owner))
     except NoWorkingTime as err:
         # A lead must not fail to be assigned because of a calendar.
         log.warning("counted without a calendar", extra={"person": owner, "why": str(err)})

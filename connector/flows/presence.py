@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from connector.errors import NoWorkingTime
-from connector.flows.staff import calendar_of
+from connector.flows.staff import absences_of, calendar_of
 from connector.model.working import Leave
 from connector.routing.book import HERE, Presence
 from connector.services import Active
@@ -23,7 +23,7 @@ def presence_at(active: Active, at: datetime) -> Callable[[str], Presence]:
         settings = active.settings
         leaves = settings.leaves.get(person, ())
         until, delegate = _leave(leaves, at)
-        opens = _opens(settings, person, leaves, at) if person in active.shifts else ""
+        opens = _opens(settings, person, at) if person in active.shifts else ""
         percent = _percent(settings, person, at)
         found = Presence(until, delegate, opens, percent)
         return HERE if found == HERE else found
@@ -40,13 +40,12 @@ def _leave(leaves: Sequence[Leave], at: datetime) -> tuple[str, str]:
     return (until.isoformat(), delegate) if until else ("", "")
 
 
-def _opens(settings: Settings, person: str, leaves: Sequence[Leave], at: datetime) -> str:
+def _opens(settings: Settings, person: str, at: datetime) -> str:
     calendar = calendar_of(settings, person)
-    absences = [(leave.starts, leave.ends) for leave in leaves]
     if is_working(at, calendar):
         return ""
     try:
-        return next_open(at, calendar, absences).isoformat()
+        return next_open(at, calendar, absences_of(settings, person)).isoformat()
     except NoWorkingTime:
         return NEVER.isoformat()
 

@@ -184,6 +184,7 @@ def _refund(ended: Ended, book: Book) -> None:
         return
     lead = ended.lead
     amounts = charges.given_back(ended.tx, lead.id, lead.assign_seq)
+    ledger.drop_assignment(ended.tx, lead.id)
     if amounts:
         ledger.correct(ended.tx, lead.id, lead.assign_seq, amounts, f"{_REFUND}: {ended.row.verdict}")
         book.correct(amounts)

@@ -2,7 +2,7 @@
 
 from connector.followup import texts
 from connector.settings.values import Settings
-from connector.worktime import Calendar, calendar
+from connector.worktime import Absence, Calendar, calendar
 
 
 def person_of(settings: Settings, connection: str, user: str) -> str | None:
@@ -22,6 +22,11 @@ def calendar_of(settings: Settings, person: str) -> Calendar:
     if named is not None:
         return Calendar(timezone, named.country, named.subdivision, named.key, named.week, named.special_days)
     return calendar(known.calendar or settings.country, timezone)
+
+
+def absences_of(settings: Settings, person: str) -> list[Absence]:
+    """Return when a person is on leave."""
+    return [(leave.starts, leave.ends) for leave in settings.leaves.get(person, ())]
 
 
 def language_of(settings: Settings, person: str) -> str:

@@ -204,9 +204,9 @@ def held(tx: Transaction, pools: Sequence[str], now: datetime, limit: int, after
     return [_row(row) for row in rows]
 
 
-def next_wake(tx: Transaction) -> datetime | None:
+def next_wake(tx: Transaction, now: datetime) -> datetime | None:
     """Return when a waiting lead is next worth a look: somebody's shift begins, a leave ends, a cap has room."""
-    row = tx.one("SELECT min(wake_at) FROM lead WHERE status = 'held' AND wake_at IS NOT NULL")
+    row = tx.one("SELECT min(wake_at) FROM lead WHERE status = 'held' AND wake_at > %s", now)
     return row[0] if row else None
 
 

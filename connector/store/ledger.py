@@ -57,6 +57,25 @@ def taken(
     return found
 
 
+def move_assignment(tx: Transaction, lead: UUID, to: str, now: datetime) -> None:
+    """Count a lead that a person moved to the rolling caps of its new owner."""
+    tx.run(
+        "UPDATE assignment SET person = %s, at = %s WHERE ctid = "
+        "(SELECT ctid FROM assignment WHERE lead_id = %s ORDER BY at DESC LIMIT 1)",
+        to,
+        now,
+        lead,
+    )
+
+
+def drop_assignment(tx: Transaction, lead: UUID) -> None:
+    """Let an assignment that was given back count to no rolling cap."""
+    tx.run(
+        "DELETE FROM assignment WHERE ctid = (SELECT ctid FROM assignment WHERE lead_id = %s ORDER BY at DESC LIMIT 1)",
+        lead,
+    )
+
+
 def write(tx: Transaction, entries: Mapping[str, Entry], decisions: int) -> None:
     """Write changed rows and the decision counter; the caller holds the lock."""
     if entries:

@@ -8,6 +8,8 @@ from connector.store.database import Transaction
 
 #: Longest documented sender retry is three days; people replay by hand (I11, I30).
 KEY_DAYS = 30
+#: Thirty days in twelve parts (a twelfth of a lead a month) is the longest span of a cap.
+CAP_DAYS = 366
 
 
 def make_partitions(tx: Transaction) -> None:
@@ -55,6 +57,11 @@ def drop_old_keys(tx: Transaction) -> None:
         "DELETE FROM dedupe_key WHERE seen_at < hearback_now() - make_interval(days => %s) AND key LIKE 'content:%%'",
         KEY_DAYS,
     )
+
+
+def drop_old_assignments(tx: Transaction) -> None:
+    """Forget what no rolling cap looks back to any more; decisions keep it."""
+    tx.run("DELETE FROM assignment WHERE at < hearback_now() - make_interval(days => %s)", CAP_DAYS)
 
 
 def _next_month(first: date) -> date:

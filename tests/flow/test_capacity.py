@@ -66,7 +66,7 @@ def test_a_rolling_cap_holds_over_batches_and_the_queue_drains_when_it_frees(des
     assert owners(desk) == {"agnieszka.wilk": 3, "held": 2}
     frees = OPEN + DAY
     with desk.services.store.transaction() as tx:
-        wake = leads.next_wake(tx)
+        wake = leads.next_wake(tx, tx.now())
     assert wake is not None
     assert timedelta(0) <= wake - frees < timedelta(seconds=30)
 
@@ -201,4 +201,4 @@ def test_what_waits_is_decided_again_when_a_newer_version_gives_room(desk: Desk)
     assert held.work(desk.services) == 1
     answers(desk, 1, 1)
     with desk.services.store.transaction() as tx:
-        assert leads.next_wake(tx) == OPEN + 2 * DAY or owners(desk) == {"agnieszka.wilk": 1, "held": 1}
+        assert leads.next_wake(tx, tx.now()) == OPEN + 2 * DAY or owners(desk) == {"agnieszka.wilk": 1, "held": 1}

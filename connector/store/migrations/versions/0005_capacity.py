@@ -15,6 +15,7 @@ CREATE TABLE assignment (
     tags text[] NOT NULL
 );
 CREATE INDEX assignment_person ON assignment (person, at);
+CREATE INDEX assignment_lead ON assignment (lead_id);
 CREATE INDEX assignment_at ON assignment USING brin (at);
 
 INSERT INTO assignment (person, at, lead_id, tags)
