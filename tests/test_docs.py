@@ -316,4 +316,5 @@ def test_contributing_gives_a_reason_for_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
     assert listed("At run time") == declared(project["dependencies"])
+    assert listed("With an extra") == declared(project["optional-dependencies"]["balance"])
     assert listed("For tests") == declared(project["optional-dependencies"]["test"])

@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import deadline, decision, intake, latency, matching, pipeline, verify
+from tests.benchmarks import deadline, decision, handing_out, intake, latency, matching, pipeline, verify
 from tests.benchmarks.rig import rig
 
 BENCHES = {"intake": intake.bench, "pipeline": pipeline.bench, "latency": latency.bench, "verify": verify.bench}
 #: Those that need neither a database nor a process.
-PURE = {"matching": matching.bench, "decision": decision.bench, "deadline": deadline.bench}
+PURE = {"matching": matching.bench, "decision": decision.bench, "deadline": deadline.bench, "handing_out": handing_out.bench}
 
 
 def main() -> None:
