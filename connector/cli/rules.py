@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from connector import publishing
+from connector.cli.balancing import balance
 from connector.cli.findings import complaints
+from connector.cli.folder import tell, valid
 from connector.cli.listing import as_json, limit_option, show
 from connector.cli.session import services_of
 from connector.errors import ConfigurationError, HearbackError
@@ -22,7 +24,10 @@ SHORTEST = 6
 
 @click.group()
 def rules() -> None:
-    """Check the rules, publish them, go back to older ones."""
+    """Check the rules, publish them, go back to older ones, cut areas more fairly."""
+
+
+rules.add_command(balance)
 
 
 @rules.command()
@@ -31,8 +36,8 @@ def check() -> None:
 
     Rules no lead reaches, rules at odds, postal codes no rule takes, pools without anybody.
     """
-    found = _checked(_valid())
-    _tell(found)
+    found = _checked(valid())
+    tell(found)
     errors = sum(each.severity is Severity.ERROR for each in found)
     click.echo(f"{errors} errors, {len(found) - errors} warnings.")
     if errors:
@@ -42,9 +47,9 @@ def check() -> None:
 @rules.command()
 def publish() -> None:
     """Put the folder in force, if it has no error."""
-    found = [each for each in _checked(_valid()) if each.severity is Severity.ERROR]
+    found = [each for each in _checked(valid()) if each.severity is Severity.ERROR]
     if found:
-        _tell(found)
+        tell(found)
         raise ConfigurationError(f"{len(found)} errors: nothing was published")
     with services_of() as services:
         published = publishing.publish(services.store, publishing.config_folder())
@@ -82,7 +87,7 @@ def rollback(version: str) -> None:
 
     VERSION is the beginning of a name in `rules list`.
     """
-    settings = _valid().settings
+    settings = valid().settings
     if settings is None or settings.publish != "manual":
         raise HearbackError(
             "the folder is published by itself, so it would soon replace the older version: put the older files back, "
@@ -103,24 +108,8 @@ def _one(found: list[str], version: str) -> str:
     return found[0]
 
 
-def _valid() -> Loaded:
-    """Return the folder's content; a broken folder ends the command with all its complaints."""
-    folder = publishing.config_folder()
-    loaded = publishing.read(folder)
-    if loaded.settings is None:
-        _tell(loaded.complaints)
-        raise ConfigurationError(f"{folder} has {len(loaded.complaints)} mistakes: correct these first")
-    return loaded
-
-
 def _checked(loaded: Loaded) -> list[Complaint]:
     settings = loaded.settings
     assert settings is not None
     today = datetime.now(ZoneInfo(settings.timezone)).date()
     return complaints(analyse(settings.rule_set, today), loaded.rule_lines, settings.rule_set.fallback)
-
-
-def _tell(found: "list[Complaint] | tuple[Complaint, ...]") -> None:
-    for each in found:
-        prefix = "warning: " if each.severity is Severity.WARNING else ""
-        click.echo(f"{prefix}{each}")

@@ -65,7 +65,7 @@ def read_table(path: Path, columns: Columns, encoding: str, complaints: Complain
     if not text.strip():
         complaints.add(path.name, 1, "the file is empty", "a header is expected", _header_advice(columns))
         return unreadable
-    records, complete = _records(text, _delimiter(text, columns), path.name, complaints)
+    records, complete = _records(text, delimiter_of(text, columns), path.name, complaints)
     line, cells = records[0] if records else (1, [])
     header = _header(cells)
     if not _header_holds(header, line, path.name, columns, complaints):
@@ -119,7 +119,7 @@ def _complain_of_encoding(file: str, raw: bytes, err: UnicodeDecodeError, compla
     )
 
 
-def _delimiter(text: str, columns: Columns) -> str:
+def delimiter_of(text: str, columns: Columns) -> str:
     """Return the delimiter that makes most known columns of the first line."""
     first = next(line for line in text.splitlines() if line.strip())
 

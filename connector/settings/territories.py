@@ -38,7 +38,7 @@ FACETS = (
 )
 
 _CUSTOM = "custom."
-_COLUMNS = Columns(
+COLUMNS = Columns(
     required=("rule", "order"),
     optional=("parent", *FACETS, "valid_from", "valid_to", "skills", "connection", "pool", "rep"),
     families=(_CUSTOM,),
@@ -99,7 +99,7 @@ def read_rules(
     folder: Path, organisation: Organisation, staff: Staff, routing: Routing, complaints: Complaints
 ) -> Territories:
     """Read territories.csv; rows with mistakes are complained about and left out."""
-    table = read_table(folder / FILE, _COLUMNS, organisation.csv_encoding, complaints)
+    table = read_table(folder / FILE, COLUMNS, organisation.csv_encoding, complaints)
     lines = list(_rules(table, complaints))
     check_keys_differ(table, "rule", complaints)
     _check_parents(table, complaints)

@@ -74,6 +74,24 @@ def digests(tx: Transaction, seq: int, limit: int) -> list[tuple[int, bytes]]:
     return [(number, bytes(digest)) for number, digest in rows]
 
 
+def leads_by_code(tx: Transaction, country: str, since: datetime) -> list[tuple[str, str, int]]:
+    """Return how many leads of a country came from each postal code by each rule; the last rule of a lead counts.
+
+    `country` is an ISO code in capitals. Leads that no rule decided, because somebody knew them, are left out.
+    """
+    # Decisions are in the order of their times: looking back for the last older one costs no more than the window.
+    return tx.all(
+        "SELECT postal, rule, count(*) FROM ("
+        "SELECT DISTINCT ON (lead_id) written.case #>> '{facets,postal_code}' AS postal, written.rule "
+        'FROM decision CROSS JOIN LATERAL jsonb_to_record(record::jsonb) AS written("case" jsonb, rule text) '
+        "WHERE seq > coalesce((SELECT seq FROM decision WHERE decided_at < %s ORDER BY seq DESC LIMIT 1), 0) "
+        "AND written.rule IS NOT NULL AND upper(written.case #>> '{facets,country}') = %s "
+        "ORDER BY lead_id, assign_seq DESC) last WHERE postal IS NOT NULL GROUP BY postal, rule ORDER BY postal, rule",
+        since,
+        country,
+    )
+
+
 def _rows(tx: Transaction, where: str, *parameters: object) -> list[DecisionRow]:
     rows = tx.all(
         "SELECT seq, lead_id, assign_seq, decided_at, rule_set, outcome, owner, record, digest FROM decision " + where,  # noqa: S608 (constants only)
