@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from string import ascii_uppercase
 from xml.etree import ElementTree as ET
 
-from connector.routing.areas import Area, Destination
+from connector.routing.areas import Area, Destination, Run
 from connector.routing.balancing import Balance, Proposal
 
 #: Eight colours that people with any usual colour vision tell apart (Okabe and Ito, 2008), black and its text apart.
@@ -15,6 +14,8 @@ COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#C
 DARK = ("#0072B2", "#D55E00", "#009E73")
 
 WIDTH, MARGIN, LABELS, ROW, BAR = 960, 24, 230, 44, 15
+#: Height of a strip, width a letter needs, width from which areas stand apart.
+STRIP, LETTER, NARROW = 36, 9, 4
 FONT = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 
@@ -44,7 +45,7 @@ class _Picture:
         self._looks = _looks([each.destination for each in proposal.balances])
         self._now = [area.destination for area in proposal.areas]
         self._scale = max(max(each.wanted, each.before, each.after) for each in proposal.balances)
-        self._height = 88 + ROW * len(proposal.balances) + 230
+        self._height = 88 + ROW * len(proposal.balances) + 206
         self._svg = ET.Element(
             "svg",
             {
@@ -64,9 +65,11 @@ class _Picture:
             self._bars(each, top)
             top += ROW
         self._strip("Areas now", self._now, top + 34)
-        self._strip("Areas then", list(self._proposal.owners), top + 104, moved=True)
+        self._strip("Areas then", list(self._proposal.owners), top + 104)
         self._ruler(top + 168)
-        self._text(MARGIN, self._height - 14, "Outlined in black: areas that move.", size=12)
+        self._text(
+            MARGIN, self._height - 14, "Outlined: areas that move. Grey: codes that no rule of this cut takes.", size=12
+        )
         ET.indent(self._svg)
         return ET.tostring(self._svg, encoding="unicode") + "\n"
 
@@ -86,7 +89,7 @@ class _Picture:
         self._text(
             LABELS,
             78,
-            "Work: upper bar now, lower bar then, a block for each area; the line is the fair share.",
+            "Work: upper bar now, lower bar then, what moves outlined; the line is the fair share.",
             size=12,
         )
 
@@ -101,38 +104,40 @@ class _Picture:
         self._element("line", line)
 
     def _stack(self, owners: Sequence[Destination], owner: Destination, top: float) -> None:
-        """Draw one bar: the areas of one owner, side by side."""
-        total, x = sum(area.work for area in self._proposal.areas), float(LABELS)
-        for area, each in zip(self._proposal.areas, owners, strict=True):
-            if each == owner:
-                width = self._wide(area.work / total)
-                self._area(area, owner, (x, top, width, BAR), moved=area.destination != owner)
-                x += width
+        """Draw one bar: what the owner keeps, area by area, then what they gain, outlined."""
+        total = sum(area.work for area in self._proposal.areas)
+        own = [area for area, each in zip(self._proposal.areas, owners, strict=True) if each == owner]
+        x = gained = float(LABELS)
+        for area in sorted(own, key=lambda area: area.destination != owner):
+            width = self._wide(area.work / total)
+            self._area(area, owner, (x, top, width, BAR))
+            x += width
+            gained += width if area.destination == owner else 0
+        if x > gained:
+            self._rect(gained, top, x - gained, BAR, fill="none", stroke="#000")
 
     def _wide(self, part: float) -> float:
         return (WIDTH - MARGIN - LABELS) * part / self._scale
 
-    def _strip(self, name: str, owners: Sequence[Destination], top: float, *, moved: bool = False) -> None:
+    def _strip(self, name: str, owners: Sequence[Destination], top: float) -> None:
         """Draw the number line: every code in the colour of its owner, grey where no rule of this cut takes it."""
         self._text(MARGIN, top - 6, name, weight="bold")
-        self._rect(MARGIN, top, WIDTH - 2 * MARGIN, 36, fill="#eee")
-        marked = []
+        self._rect(MARGIN, top, WIDTH - 2 * MARGIN, STRIP, fill="#eee")
         for area, owner in zip(self._proposal.areas, owners, strict=True):
             for first, last in area.runs:
-                box = self._place(first), top, self._place(last + 1) - self._place(first), 36.0
-                self._area(area, owner, box, moved=False)
-                if moved and area.destination != owner:
-                    marked.append(box)
-        # Above the neighbours, which would hide half of each outline.
-        for x, y, width, height in marked:
-            self._rect(x, y, width, height, fill="none", stroke="#000")
+                self._area(area, owner, (self._place(first), top, self._place(last + 1) - self._place(first), STRIP))
+        areas = self._proposal.areas
+        moved = [(area, owner) for area, owner in zip(areas, owners, strict=True) if area.destination != owner]
+        for _, (first, last) in _stretches(moved):
+            width = self._place(last + 1) - self._place(first)
+            self._rect(self._place(first), top, width, STRIP, fill="none", stroke="#000")
         self._letters(owners, top + 23)
 
     def _letters(self, owners: Sequence[Destination], top: float) -> None:
         """Write each owner's letter onto their stretches of the strip, where there is room."""
-        for owner, (first, last) in _stretches(self._proposal.areas, owners):
+        for owner, (first, last) in _stretches(list(zip(self._proposal.areas, owners, strict=True))):
             look = self._looks[owner]
-            if self._place(last + 1) - self._place(first) >= 9 * len(look.letter):
+            if self._place(last + 1) - self._place(first) >= LETTER * len(look.letter):
                 middle = (self._place(first) + self._place(last + 1)) / 2
                 self._text(middle, top, look.letter, fill=look.ink, anchor="middle", weight="bold")
 
@@ -147,9 +152,9 @@ class _Picture:
             self._element("line", at)
             self._text(self._place(code), top - 6, f"{code:0{width}}", size=11)
 
-    def _area(self, area: Area, owner: Destination, box: tuple[float, float, float, float], *, moved: bool) -> None:
+    def _area(self, area: Area, owner: Destination, box: tuple[float, float, float, float]) -> None:
         x, y, width, height = box
-        stroke = "#000" if moved else "#fff"
+        stroke = "#fff" if width >= NARROW else "none"
         drawn = self._rect(x, y, width, height, fill=self._looks[owner].colour, stroke=stroke)
         told = f"{area.cell}: {owner}, {area.leads} leads"
         ET.SubElement(drawn, "title").text = told + (f", from {area.destination}" if owner != area.destination else "")
@@ -187,9 +192,12 @@ def _looks(destinations: Sequence[Destination]) -> dict[Destination, Look]:
     return found
 
 
-def _stretches(areas: Sequence[Area], owners: Sequence[Destination]) -> Iterator[tuple[Destination, tuple[int, int]]]:
+def _stretches(held: Sequence[tuple[Area, Destination]]) -> Iterator[tuple[Destination, Run]]:
     """Yield owners with the first and last code of their unbroken stretches."""
-    runs = sorted((run, owner) for area, owner in zip(areas, owners, strict=True) for run in area.runs)
-    for owner, group in groupby(runs, key=lambda pair: pair[1]):
-        found = [run for run, _ in group]
-        yield owner, (found[0][0], found[-1][1])
+    found: list[tuple[Destination, Run]] = []
+    for (low, high), owner in sorted((run, owner) for area, owner in held for run in area.runs):
+        if found and found[-1][0] == owner and found[-1][1][1] == low - 1:
+            found[-1] = owner, (found[-1][1][0], high)
+        else:
+            found.append((owner, (low, high)))
+    yield from found
