@@ -21,7 +21,7 @@ from connector.settings.rewriting import Edit, Rewritten, rewritten
 #: The longest time to look back, in days.
 CENTURY = 36_525
 
-NOT_PROVED = "The search was stopped: another run may find a cut up to {gap:.0%} cheaper."
+NOT_PROVED = "The search ran out of time: the best cut may cost {gap:.0%} less, and another run may find another one."
 
 
 def days(text: str) -> timedelta:

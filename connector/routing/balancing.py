@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from connector.model.routing import RuleSet
-from connector.routing.areas import Area, Cut, Destination, areas_of, destination
+from connector.routing.areas import Area, Cut, Destination, Run, areas_of, codes_in, destination, runs_of
 from connector.routing.solving import LIMIT, Problem, solve
 
 
@@ -91,7 +91,7 @@ def propose(
         work=[area.work / total for area in areas],
         now=[order.index(area.destination) for area in areas],
         shares=[float(carried[each] / capacity) for each in order],
-        ways=[[_way(area, each, areas, cut) for each in order] for area in areas],
+        ways=_ways(areas, order, cut.width),
     )
     solution = solve(problem, limit)
     owners = tuple(order[owner] for owner in solution.owners)
@@ -99,11 +99,16 @@ def propose(
     return Proposal(cut, areas, owners, balances, solution.gap)
 
 
-def _way(area: Area, to: Destination, areas: Sequence[Area], cut: Cut) -> float:
-    """Return how many codes lie between an area and the nearest one of a destination, as a part of all codes."""
+def _ways(areas: Sequence[Area], order: Sequence[Destination], width: int) -> list[list[float]]:
+    """Return how many codes lie between each area and the nearest of each destination, as a part of all codes."""
+    runs = {each: [run for area in areas if area.destination == each for run in area.runs] for each in order}
+    held = [runs_of(codes_in(runs[each], width), width) for each in order]
+    return [[_gap(area, theirs) / float(10**width) for theirs in held] for area in areas]
+
+
+def _gap(area: Area, theirs: Sequence[Run]) -> int:
     first, last = area.runs[0][0], area.runs[-1][1]
-    theirs = [(each.runs[0][0], each.runs[-1][1]) for each in areas if each.destination == to]
-    return min((max(low - last, first - high, 1) - 1 for low, high in theirs), default=0) / float(10**cut.width)
+    return min((max(low - last, first - high, 1) - 1 for low, high in theirs), default=0)
 
 
 def _balance(each: Destination, wanted: float, areas: Sequence[Area], owners: Sequence[Destination]) -> Balance:

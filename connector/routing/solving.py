@@ -86,7 +86,9 @@ def solve(problem: Problem, limit: float = LIMIT) -> Solution:
         return Solution(now.owners, 1.0)
     width = len(problem.shares)
     chosen = found.x[: len(problem.work) * width].reshape(-1, width)
-    solution = Solution(tuple(int(row.argmax()) for row in chosen), 0.0 if found.status == 0 else float(found.mip_gap))
+    solution = Solution(
+        tuple(int(row.argmax()) for row in chosen), 0.0 if found.status == 0 else min(found.mip_gap, 1.0)
+    )
     return min(now, solution, key=lambda each: problem.cost(each.owners))
 
 

@@ -48,8 +48,10 @@ class History:
     def __init__(self, url: str, folder: Path) -> None:
         self._url, self._folder, self._book = url, folder, Book({}, 0)
 
-    def add(self, leads: Mapping[str, int], *, country: str = "DE", at: datetime = NOW, **facets: Any) -> None:
-        """Decide so many leads from each code."""
+    def add(
+        self, leads: Mapping[str, int], *, country: str = "DE", at: datetime = NOW, times: int = 1, **facets: Any
+    ) -> None:
+        """Decide so many leads from each code, each of them several times."""
         with Store(self._url, size=2) as store:
             publishing.publish(store, self._folder)
             services = Services(store, Vault(SECRET_KEY), environ={})
@@ -57,8 +59,10 @@ class History:
                 active = services.active(tx)
                 rows = []
                 for code in (code for code, number in leads.items() for _ in range(number)):
-                    case = Case(str(new_id()), 1, at, Facets(country=country, postal_code=code, **facets), snapshot="0")
-                    rows.append(route.decided(active, case, self._book)[1])
+                    lead, said = str(new_id()), Facets(country=country, postal_code=code, **facets)
+                    for assign_seq in range(1, times + 1):
+                        case = Case(lead, assign_seq, at, said, snapshot="0")
+                        rows.append(route.decided(active, case, self._book)[1])
                 decisions.insert(tx, rows)
 
 
@@ -180,6 +184,12 @@ def test_only_leads_of_these_rules_and_this_time_count(folder: Path, history: Hi
 def test_leads_of_a_rule_that_is_no_more_still_count(folder: Path, history: History) -> None:
     history.add({"00-950": 3}, country="PL")
     edit(folder / "territories.csv", "pl-warsaw,", "pl-capital,")
+
+    assert json.loads(balance("PL", "--json").output)["leads"] == 3
+
+
+def test_a_lead_decided_anew_counts_once(folder: Path, history: History) -> None:
+    history.add({"00-950": 2, "60-001": 1}, country="PL", times=3)
 
     assert json.loads(balance("PL", "--json").output)["leads"] == 3
 
