@@ -39,17 +39,12 @@ def hand_out(leads: Sequence[Waiting], balances: Mapping[str, int], room: Mappin
     may still get, an absent one is no limit.
     """
     people = sorted({member.person for lead in leads for member in lead.eligible})
-    masks = _masks(leads, people)
     limits = [room.get(person, len(leads)) for person in people]
-    owners = _flow(masks, _credited(leads, people, balances), limits)
-    if None in owners:
-        # Which leads find room does not depend on the balances, what people are owed does depend on which they are.
-        placed = [lead for lead, owner in zip(leads, owners, strict=True) if owner is not None]
-        found = iter(_flow(_masks(placed, people), _credited(placed, people, balances), limits))
-        owners = [owner if owner is None else next(found) for owner in owners]
-    taken = [owner for owner in owners if owner is not None]
-    owed = _credited([lead for lead, owner in zip(leads, owners, strict=True) if owner is not None], people, balances)
-    after = {person: owed[n] - taken.count(n) * TURN for n, person in enumerate(people)}
+    # The shares of a lead that is left over do no harm here: everybody it could reach is full, whatever they are owed.
+    owners = _flow(_masks(leads, people), _credited(leads, people, balances), limits)
+    placed = [lead for lead, owner in zip(leads, owners, strict=True) if owner is not None]
+    owed = _credited(placed, people, balances)
+    after = {person: owed[n] - owners.count(n) * TURN for n, person in enumerate(people)}
     return Handout(tuple(None if n is None else people[n] for n in owners), {**balances, **after})
 
 

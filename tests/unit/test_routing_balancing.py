@@ -94,6 +94,13 @@ def test_a_search_without_time_keeps_the_present_cut_and_says_so() -> None:
     assert found == Solution((0, 0, 0, 1), 1.0)
 
 
+def test_a_slightly_bigger_area_at_the_border_moves_rather_than_one_in_the_middle() -> None:
+    """The smaller one would be an island with two borders."""
+    problem = Problem([0.3, 0.199, 0.201, 0.3], [0, 0, 0, 1], [0.5, 0.5], [[0.0, 0.0]] * 4)
+
+    assert solve(problem).owners == (0, 0, 1, 1)
+
+
 # Areas and what is proposed.
 
 
@@ -285,3 +292,17 @@ def test_an_area_does_not_jump_over_a_rule_that_asks_for_more() -> None:
         ("a", "a", "10000..29999"),
         ("a", "a-2", "30000..49999"),
     ]
+
+
+def test_a_rule_that_wanted_what_moves_is_told_not_to() -> None:
+    """Cleo's rule wanted Anna's area too and stands before Bert's, who gets it."""
+    rule_set = a_country(
+        a_cut("a", "1*;3*", "anna", 10), a_cut("c", "10000..29999", "cleo", 20), a_cut("b", "5*", "bert", 30)
+    )
+    cut = cut_of(rule_set, "DE")
+    areas = areas_of(cut, 1, {})
+    to = [Destination("bert", pool=False) if area.cell == "1*" else area.destination for area in areas]
+
+    found = rows(rule_set, Proposal(cut, areas, tuple(to), (), 0.0))
+
+    assert [(row.key, row.cell) for row in found] == [("a", "3*"), ("c", "2*"), ("b", "1*;5*")]
