@@ -145,7 +145,8 @@ def imported() -> set[str]:
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = {re.split(r"[\[<>=;, ]", line, maxsplit=1)[0] for line in project["dependencies"]}
+    lines = [*project["dependencies"], *project["optional-dependencies"]["balance"]]
+    names = {re.split(r"[\[<>=;, ]", line, maxsplit=1)[0] for line in lines}
 
     declared = {MODULES.get(name, name.replace("-", "_")) for name in names - SILENT}
 
