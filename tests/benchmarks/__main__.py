@@ -14,7 +14,12 @@ from tests.benchmarks.rig import rig
 
 BENCHES = {"intake": intake.bench, "pipeline": pipeline.bench, "latency": latency.bench, "verify": verify.bench}
 #: Those that need neither a database nor a process.
-PURE = {"matching": matching.bench, "decision": decision.bench, "deadline": deadline.bench, "handing_out": handing_out.bench}
+PURE = {
+    "matching": matching.bench,
+    "decision": decision.bench,
+    "deadline": deadline.bench,
+    "handing_out": handing_out.bench,
+}
 
 
 def main() -> None:
