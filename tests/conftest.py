@@ -38,16 +38,17 @@ def template(postgres: str) -> str:
 @pytest.fixture
 def database_url(postgres: str, template: str) -> Iterator[str]:
     """The URL of a fresh, migrated database."""
-    yield from _database(postgres, template)
+    yield from a_database(postgres, template)
 
 
 @pytest.fixture
 def empty_database_url(postgres: str) -> Iterator[str]:
     """The URL of a database with nothing in it."""
-    yield from _database(postgres, "template0")
+    yield from a_database(postgres, "template0")
 
 
-def _database(postgres: str, template: str) -> Iterator[str]:
+def a_database(postgres: str, template: str) -> Iterator[str]:
+    """Make a database of its own, and drop it in the end."""
     name = f"test_{next(_numbers)}"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
     with psycopg.connect(postgres, autocommit=True) as connection:

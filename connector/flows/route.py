@@ -29,7 +29,6 @@ from connector.services import Active
 from connector.settings.values import Settings
 from connector.store import Transaction, commands, decisions, leads, ledger, responses
 from connector.store.commands import NewCommand
-from connector.store.debts import owed
 from connector.store.decisions import DecisionRow
 from connector.store.leads import LeadRow, NewLead
 from connector.store.responses import ResponseRow
@@ -81,17 +80,16 @@ def load_book(tx: Transaction, active: Active) -> Book:
     """Lock the ledger and read everybody's standing (second lock of the order)."""
     taken = ledger.lock(tx)
     limits = [plan.pause_new_leads_at for plan in active.settings.plans.values()]
-    debts = owed(tx)
-    paused = {person for person, count in debts.items() if limits and count >= min(limits)}
-    entries = ledger.entries(tx)
-    standings = {person: _standing(entries.get(person), person in paused) for person in {*entries, *paused}}
+    rows = ledger.book(tx)
+    standings = {
+        person: _standing(entry, paused=bool(limits) and overdue >= min(limits))
+        for person, (entry, overdue) in rows.items()
+    }
     now = tx.now()
     return Book(standings, taken, presence=presence_at(active, now), rings=_rings(tx, active.rules.rule_set, now))
 
 
-def _standing(entry: ledger.Entry | None, paused: bool) -> Standing:
-    if entry is None:
-        return Standing(paused=paused)
+def _standing(entry: ledger.Entry, *, paused: bool) -> Standing:
     balance, last_seq, open_leads, units, until = entry
     grant = Grant(units, until.isoformat()) if units and until else NO_GRANT
     return Standing(balance, last_seq, open_leads, paused, grant)
@@ -110,7 +108,7 @@ def _rings(tx: Transaction, rule_set: RuleSet, now: datetime) -> Rings:
 def save_book(tx: Transaction, book: Book) -> None:
     """Write the ledger rows that decisions changed."""
     rows = {person: _entry(standing) for person, standing in book.changes().items()}
-    ledger.write(tx, rows, book.decisions)
+    ledger.write(tx, rows, book.decisions, book.assigned)
 
 
 def _entry(standing: Standing) -> ledger.Entry:
@@ -156,7 +154,9 @@ def decided(active: Active, case: Case, book: Book) -> tuple[Decision, DecisionR
     """Take one decision and post it to the book; return it with its row and its reason for the owner."""
     decision = decide(case, active.rules, book)
     record = record_of(decision, book)
-    book.post(decision.balances, decision.owner, decision.seq, grants=decision.grants, tags=decision.tags)
+    book.post(
+        decision.balances, decision.owner, decision.seq, lead=case.lead, grants=decision.grants, tags=decision.tags
+    )
     row = DecisionRow(
         seq=decision.seq,
         lead_id=UUID(case.lead),
@@ -167,7 +167,6 @@ def decided(active: Active, case: Case, book: Book) -> tuple[Decision, DecisionR
         owner=decision.owner,
         record=record,
         digest=hashlib.sha256(record).digest(),
-        tags=decision.tags,
     )
     owner = active.settings.people[decision.owner] if decision.owner else None
     language, timezone = (write.language_of(owner), owner.timezone) if owner else ("en", "UTC")

@@ -87,6 +87,8 @@ class Book:
         self._rings = rings
         self._changed: set[str] = set()
         self.decisions = decisions
+        #: Person, lead and tags of what was assigned since.
+        self.assigned: list[tuple[str, str, tuple[str, ...]]] = []
 
     def standing(self, person: str) -> Standing:
         """Return a person's standing; somebody never seen stands at zero."""
@@ -98,6 +100,7 @@ class Book:
         owner: str | None,
         seq: int,
         *,
+        lead: str = "",
         grants: Mapping[str, Grant] | None = None,
         tags: tuple[str, ...] = (),
     ) -> None:
@@ -107,6 +110,7 @@ class Book:
         for person, grant in (grants or {}).items():
             self._put(person, self.standing(person)._replace(grant=grant))
         if owner is not None:
+            self.assigned.append((owner, lead, tags))
             before = self.standing(owner)
             charged = seq if owner in balances else before.last_seq
             windows = self._rings.added(owner, tags) or before.windows

@@ -52,9 +52,9 @@ class Transaction:
             self._now = row[0]
         return self._now
 
-    def renew(self) -> None:
-        """Let the next `now` read the clock again: a lock was waited for."""
-        self._now = None
+    def renew(self, now: datetime | None = None) -> None:
+        """Let the next `now` read the clock again, or take what was read: a lock was waited for."""
+        self._now = now
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run `action` once the transaction is committed; never when it is rolled back."""

@@ -22,17 +22,10 @@ class DecisionRow:
     owner: str | None
     record: bytes
     digest: bytes
-    #: Caps with conditions the assignment counts to; not read back.
-    tags: tuple[str, ...] = ()
 
 
 def insert(tx: Transaction, rows: Sequence[DecisionRow]) -> None:
-    """Store decisions, and the assignments among them for the rolling caps."""
-    tx.copy(
-        "assignment",
-        ("person", "at", "lead_id", "tags"),
-        [(r.owner, r.decided_at, r.lead_id, list(r.tags)) for r in rows if r.owner],
-    )
+    """Store decisions."""
     tx.copy(
         "decision",
         ("seq", "lead_id", "assign_seq", "decided_at", "rule_set", "outcome", "owner", "record", "digest"),

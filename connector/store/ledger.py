@@ -1,8 +1,10 @@
 """The one ledger: balances, open leads and the number of decisions, behind one row lock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
+
+import orjson
 
 from connector.store.database import Transaction
 
@@ -27,12 +29,36 @@ def decisions(tx: Transaction) -> int:
 
 #: Balance, last turn, open leads, grant and its end of one person.
 Entry = tuple[int, int, int, int, datetime | None]
+#: Person, lead and tags of an assignment.
+Assigned = tuple[str, str, tuple[str, ...]]
 
 
 def entries(tx: Transaction) -> dict[str, Entry]:
     """Return the row of everyone in the ledger."""
     rows = tx.all("SELECT person, balance, last_seq, open_leads, grant_units, grant_until FROM ledger_entry")
     return {row[0]: row[1:] for row in rows}
+
+
+_BOOK = """
+SELECT c.now, e.person, e.balance, e.last_seq, e.open_leads, e.grant_units, e.grant_until, e.overdue
+FROM (SELECT hearback_now() AS now) c LEFT JOIN (
+    SELECT person, coalesce(balance, 0) AS balance, coalesce(last_seq, 0) AS last_seq,
+        coalesce(open_leads, 0) AS open_leads, coalesce(grant_units, 0) AS grant_units, grant_until,
+        coalesce(overdue, 0) AS overdue
+    FROM ledger_entry FULL JOIN (
+        SELECT person, count(*) AS overdue FROM accountability_item WHERE cleared_at IS NULL GROUP BY person
+    ) o USING (person)) e ON true
+"""
+
+
+def book(tx: Transaction) -> dict[str, tuple[Entry, int]]:
+    """Return everyone's row, and how many overdue mandatory steps they have let go (F13); reads the clock anew.
+
+    The caller holds the lock.
+    """
+    rows = tx.all(_BOOK)
+    tx.renew(rows[0][0])
+    return {row[1]: (row[2:7], row[7]) for row in rows if row[1] is not None}
 
 
 _TAKEN = """
@@ -76,19 +102,24 @@ def drop_assignment(tx: Transaction, lead: UUID) -> None:
     )
 
 
-def write(tx: Transaction, entries: Mapping[str, Entry], decisions: int) -> None:
-    """Write changed rows and the decision counter; the caller holds the lock."""
-    if entries:
-        tx.run(
-            "INSERT INTO ledger_entry (person, balance, last_seq, open_leads, grant_units, grant_until) "
-            "SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::integer[], %s::bigint[], "
-            "%s::timestamptz[]) ON CONFLICT (person) DO UPDATE SET balance = excluded.balance, "
-            "last_seq = excluded.last_seq, open_leads = excluded.open_leads, grant_units = excluded.grant_units, "
-            "grant_until = excluded.grant_until",
-            list(entries),
-            *map(list, zip(*entries.values(), strict=True)),
-        )
-    tx.run("UPDATE ledger SET decisions = %s", decisions)
+_WRITE = """
+WITH e AS (
+    INSERT INTO ledger_entry (person, balance, last_seq, open_leads, grant_units, grant_until)
+    SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::integer[], %s::bigint[], %s::timestamptz[])
+    ON CONFLICT (person) DO UPDATE SET balance = excluded.balance, last_seq = excluded.last_seq,
+        open_leads = excluded.open_leads, grant_units = excluded.grant_units, grant_until = excluded.grant_until),
+a AS (
+    INSERT INTO assignment (person, at, lead_id, tags)
+    SELECT p, %s, l, t FROM jsonb_to_recordset(%s::jsonb) AS n (p text, l uuid, t text[]))
+UPDATE ledger SET decisions = %s
+"""
+
+
+def write(tx: Transaction, entries: Mapping[str, Entry], decisions: int, assigned: Sequence[Assigned] = ()) -> None:
+    """Write changed rows, assignments for the rolling caps and the decision counter; the caller holds the lock."""
+    columns = list(map(list, zip(*entries.values(), strict=True))) or [[]] * 5
+    given = [{"p": person, "l": lead, "t": tags} for person, lead, tags in assigned]
+    tx.run(_WRITE, list(entries), *columns, tx.now(), orjson.dumps(given).decode(), decisions)
 
 
 def shift_open(tx: Transaction, person: str, by: int) -> None:

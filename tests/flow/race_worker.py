@@ -85,20 +85,20 @@ class _Dawdle:
 
 def _without_ledger_lock() -> None:
     dawdle = _Dawdle()
-    entries = ledger.entries
+    read = ledger.book
 
     def lock(tx: Transaction) -> int:
         row = tx.one("SELECT decisions FROM ledger")
         assert row is not None
         return int(row[0])
 
-    def read_and_dawdle(tx: Transaction) -> dict[str, tuple[int, int, int]]:
-        found = entries(tx)
+    def read_and_dawdle(tx: Transaction) -> dict[str, tuple[ledger.Entry, int]]:
+        found = read(tx)
         dawdle()
         return found
 
     ledger.lock = lock
-    ledger.entries = read_and_dawdle
+    ledger.book = read_and_dawdle
 
 
 def _without_person_keys() -> None:
