@@ -1,5 +1,9 @@
 """Capacity over time, with the store's own rows: rolling caps, shifts, leave, and the queue that waits for them."""
 
+import os
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -151,6 +155,26 @@ def test_all_off_shift_wait_for_the_first_to_begin_however_old_the_lead(desk: De
     at(desk, opens)
     assert held.work(desk.services) == 1
     assert owners(desk) == {"agnieszka.wilk": 1}
+
+
+@pytest.mark.slow
+def test_a_worker_assigns_within_two_seconds_of_the_opening(desk: Desk, database_url: str) -> None:
+    """R27: through sweep, alarm, wake-up and job."""
+    alone(desk, "    off_shift: hold\n")
+    opens = datetime(2026, 12, 7, 8, tzinfo=UTC)
+    at(desk, datetime(2026, 12, 4, 20, tzinfo=UTC))
+    answers(desk, 1)
+    variables = {"HEARBACK_DATABASE_URL": database_url, "HEARBACK_SECRET_KEY": "x" * 40}
+
+    with subprocess.Popen([sys.executable, "-m", "connector.cli", "worker"], env={**os.environ, **variables}) as worker:
+        at(desk, opens - timedelta(seconds=12))
+        deadline = time.monotonic() + 40
+        while owners(desk) == {"held": 1} and time.monotonic() < deadline:
+            time.sleep(0.1)
+        worker.terminate()
+
+    ((late,),) = desk.rows("SELECT decided_at - %s FROM decision ORDER BY seq DESC LIMIT 1", opens)
+    assert timedelta(0) <= late < timedelta(seconds=2)
 
 
 def test_leave_passes_people_over_and_a_paced_pool_lets_them_catch_up(desk: Desk) -> None:

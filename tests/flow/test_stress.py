@@ -135,7 +135,7 @@ def floor(database_url: str, tmp_path: Path) -> Iterator[Floor]:
 
 @pytest.mark.slow
 def test_sixteen_workers_give_every_lead_one_owner_and_exceed_no_cap(floor: Floor) -> None:
-    """R12, R35, R36"""
+    """R12, R35, R36, R43: whatever a killed worker had not committed, another decides."""
     chance = random.Random(36)
     # One in five comes twice, and anywhere.
     answers = list(range(LEADS)) + chance.sample(range(LEADS), LEADS // 5)

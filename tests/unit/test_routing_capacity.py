@@ -17,6 +17,7 @@ from connector.model.ruleset_document import from_document, to_document
 from connector.routing.book import HERE, Book, Grant, Presence, Standing
 from connector.routing.compiled import CompiledRules
 from connector.routing.decide import Known, Result, decide
+from connector.routing.eligible import pool_of
 from connector.routing.record import recompute, record_of
 from connector.routing.rings import Rings, Window, microseconds
 
@@ -351,6 +352,39 @@ def test_every_decision_recomputes_to_the_same_bytes(
         assert not standing.paused
         assert not standing.presence.leave_until
     assert sum(posting.after - posting.before for posting in decision.postings) == 0
+
+
+TRUE_REASONS = {
+    "paused": lambda _, row: row.paused,
+    "on_leave": lambda _, row: row.presence.leave_until,
+    "off_shift": lambda _, row: row.presence.opens,
+    "skill": lambda rep, _: "welding" not in rep.skills,
+    "cap_open": lambda rep, row: row.open_leads >= rep.max_open,
+    "cap_window": lambda _, row: any(window.used >= 2 for window in row.windows.values()),
+}
+
+
+@given(_floors(), st.booleans())
+def test_a_lead_that_waits_says_a_true_reason_for_everybody_who_could_have_had_it(
+    situation: tuple[RuleSet, Book], enterprise: bool
+) -> None:
+    """R44"""
+    rule_set, book = situation
+    case = replace(_case("lead-1"), facets=DUE if enterprise else Facets(country="DE"))
+
+    decision = decide(case, CompiledRules(rule_set), book)
+
+    if decision.result is Result.ASSIGNED:
+        return
+    passed = {each.person: each.code.partition(":")[0] for each in decision.passed}
+    asked = [detail for code, detail in decision.steps if code == "nobody_eligible"]
+    assert asked[0] == decision.pool
+    for key in asked:
+        pool = pool_of(key, rule_set)
+        assert pool is not None
+        assert set(pool.people) <= passed.keys()
+    for person, code in passed.items():
+        assert TRUE_REASONS[code](rule_set.reps[person], book.standing(person))
 
 
 def test_a_rule_set_without_any_of_this_is_written_as_before() -> None:
