@@ -9,10 +9,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import deadline, decision, handing_out, intake, latency, matching, pipeline, verify
+from tests.benchmarks import deadline, decision, handing_out, intake, latency, matching, pipeline, routing, verify
 from tests.benchmarks.rig import rig
 
-BENCHES = {"intake": intake.bench, "pipeline": pipeline.bench, "latency": latency.bench, "verify": verify.bench}
+BENCHES = {
+    "intake": intake.bench,
+    "routing": routing.bench,
+    "pipeline": pipeline.bench,
+    "latency": latency.bench,
+    "verify": verify.bench,
+}
 #: Those that need neither a database nor a process.
 PURE = {
     "matching": matching.bench,
