@@ -132,7 +132,7 @@ def _hand_on(ended: Ended, book: Book) -> bool:
     if not responses.take_away(ended.tx, ended.row, [ended.row.state]):
         return True
     _refund(ended, book)
-    book.release(ended.row.owner)
+    book.shift_open(ended.row.owner, -1)
     decision, decision_row, reason = route.decided(ended.active, case, book)
     decisions.insert(ended.tx, [decision_row])
     _give(ended, decision, reason)

@@ -123,10 +123,10 @@ class Book:
             known = self.standing(person)
             self._put(person, known._replace(balance=known.balance + amount))
 
-    def release(self, person: str) -> None:
-        """Count one open lead less for somebody who no longer owns it."""
-        known = self.standing(person)
-        self._put(person, known._replace(open_leads=known.open_leads - 1))
+    def shift_open(self, person: str, by: int) -> None:
+        """Add to somebody's open leads, or take from them: a lead that is decided anew is nobody's meanwhile."""
+        before = self.standing(person)
+        self._put(person, before._replace(open_leads=before.open_leads + by))
 
     def changes(self) -> dict[str, Standing]:
         """Return the rows that are no longer what they were."""

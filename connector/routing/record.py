@@ -73,9 +73,14 @@ def recompute_by(record: bytes, rules: CompiledRules) -> bytes:
     written = orjson.loads(record)
     if written["engine"] != ENGINE:
         raise ValueError(f"engine {written['engine']} is not known here; this is engine {ENGINE}")
-    standings = {person: _standing(row) for person, row in written["book"].items()}
+    case, standings = recorded(written)
     book = Book(standings, written["seq"] - 1)
-    return record_of(decide(_case(written["case"]), rules, book), book)
+    return record_of(decide(case, rules, book), book)
+
+
+def recorded(written: Mapping[str, Any]) -> tuple[Case, dict[str, Standing]]:
+    """Return what a record, as JSON data, says was decided upon, and everybody's standing it shows."""
+    return _case(written["case"]), {person: _standing(row) for person, row in written["book"].items()}
 
 
 def _case_document(case: Case) -> dict[str, Any]:

@@ -1,0 +1,152 @@
+"""The book as it would be under a draft: what the draft decided, and all that happened besides as it was recorded."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+
+from connector.model.routing import Cap, RuleSet
+from connector.routing.book import HERE, NEWCOMER, Book, Grant, Standing
+from connector.routing.decide import Case
+from connector.routing.rings import Taken, Window, caps_of, microseconds
+
+
+class _Row:
+    """What changes of somebody's standing from one decision to the next."""
+
+    __slots__ = ("balance", "grant", "last_seq", "open_leads")
+
+    def __init__(self, standing: Standing = NEWCOMER) -> None:
+        self.balance = standing.balance
+        self.last_seq = standing.last_seq
+        self.open_leads = standing.open_leads
+        self.grant = standing.grant
+
+
+class _Account(dict[str, _Row]):
+    """Rows by person; somebody never seen stands at zero."""
+
+    def __missing__(self, person: str) -> _Row:
+        row = self[person] = _Row()
+        return row
+
+    def post(self, balances: Mapping[str, int], owner: str | None, seq: int, grants: Mapping[str, Grant]) -> None:
+        for person, balance in balances.items():
+            self[person].balance = balance
+        for person, grant in grants.items():
+            self[person].grant = grant
+        if owner is not None:
+            row = self[owner]
+            row.open_leads += 1
+            if owner in balances:
+                row.last_seq = seq
+
+
+class Shadow(Book):
+    """A book that follows records.
+
+    Two accounts run side by side: what the records' own decisions explain, and what the draft's do. What a record
+    shows beyond the first (a lead was closed, a turn given back) happened under the draft too, to the same person.
+    Whether somebody is there is known of the people a record shows; the others are taken to be (`assumed`).
+    """
+
+    def __init__(
+        self, rule_set: RuleSet, beginnings: Mapping[str, Standing], taken: Mapping[str, Sequence[Taken]]
+    ) -> None:
+        super().__init__({}, 0)
+        self._then = _Account({person: _Row(standing) for person, standing in beginnings.items()})
+        self._now = _Account({person: _Row(standing) for person, standing in beginnings.items()})
+        self._times = _Times(rule_set, taken)
+        self._shown: Mapping[str, Standing] = {}
+        self._asked: dict[str, Standing] = {}
+        self._at = 0
+        #: Somebody was looked at whom the record does not show.
+        self.assumed = False
+
+    def stand_before(self, case: Case, seq: int, shown: Mapping[str, Standing]) -> None:
+        """Take up what a record shows of the moment before its decision."""
+        for person, standing in shown.items():
+            self._follow(person, standing)
+        self._shown, self._at, self._asked = shown, microseconds(case.at), {}
+        self.decisions, self.assumed = seq - 1, False
+
+    def standing(self, person: str) -> Standing:
+        """Return a person's standing under the draft, with what the record says of their being there."""
+        known = self._asked.get(person)
+        if known is None:
+            known = self._asked[person] = self._standing(person)
+        return known
+
+    def release(self, then: str | None, now: str | None) -> None:
+        """Take a lead from its owner as it was recorded, and from its owner under the draft."""
+        if then is not None:
+            self._then[then].open_leads -= 1
+        if now is not None:
+            self._now[now].open_leads -= 1
+
+    def post(
+        self,
+        balances: Mapping[str, int],
+        owner: str | None,
+        seq: int,
+        *,
+        grants: Mapping[str, Grant] | None = None,
+        tags: tuple[str, ...] = (),
+    ) -> None:
+        """Enter a decision of the draft."""
+        self._now.post(balances, owner, seq, grants or {})
+        if owner is not None:
+            self._times.add(owner, self._at, tags)
+
+    def post_then(self, balances: Mapping[str, int], owner: str | None, seq: int, grants: Mapping[str, Grant]) -> None:
+        """Enter a decision as it was recorded."""
+        self._then.post(balances, owner, seq, grants)
+
+    def _standing(self, person: str) -> Standing:
+        row, shown = self._now[person], self._shown.get(person)
+        if shown is None:
+            self.assumed = True
+        paused, presence = (shown.paused, shown.presence) if shown is not None else (False, HERE)
+        windows = self._times.windows(person, self._at)
+        # Whose leads others have under the draft may see more of them closed than they own.
+        return Standing(row.balance, row.last_seq, max(0, row.open_leads), paused, row.grant, presence, windows)
+
+    def _follow(self, person: str, shown: Standing) -> None:
+        then = self._then[person]
+        if then.open_leads == shown.open_leads and then.balance == shown.balance and then.grant == shown.grant:
+            return
+        now = self._now[person]
+        now.open_leads += shown.open_leads - then.open_leads
+        now.balance += shown.balance - then.balance
+        if then.grant != shown.grant:
+            now.grant = shown.grant
+        then.open_leads, then.balance, then.grant = shown.open_leads, shown.balance, shown.grant
+
+
+class _Times:
+    """When people were given leads, for each of their rolling caps: `rings` over a long time."""
+
+    def __init__(self, rule_set: RuleSet, taken: Mapping[str, Sequence[Taken]]) -> None:
+        self._caps = {person: caps for person in rule_set.reps if (caps := caps_of(rule_set, person))}
+        self._times: dict[tuple[str, str], list[int]] = {}
+        for person, given in taken.items():
+            for at, tags in given:
+                self.add(person, at, tags)
+
+    def add(self, person: str, at: int, tags: tuple[str, ...]) -> None:
+        """Count an assignment; they come in order of time."""
+        for cap in self._caps.get(person, ()):
+            if not cap.conditions or cap.key in tags:
+                self._times.setdefault((person, cap.key), []).append(at)
+
+    def windows(self, person: str, at: int) -> dict[str, Window]:
+        """Return how much of each of a person's caps is used at an instant; unused ones are left out."""
+        caps = self._caps.get(person)
+        if caps is None:
+            return {}
+        found = {cap.key: self._window(cap, self._times.get((person, cap.key), []), at) for cap in caps}
+        return {key: window for key, window in found.items() if window.used}
+
+    def _window(self, cap: Cap, times: Sequence[int], at: int) -> Window:
+        span = round(cap.span.total_seconds()) * 1_000_000
+        used = len(times) - bisect_right(times, at - span)
+        full = used >= cap.limit > 0
+        return Window(used, times[len(times) - cap.limit] + span if full else 0)
