@@ -1,4 +1,4 @@
-"""`hearback rules`: check a rule set, publish it, go back to an older one."""
+"""`hearback rules`: check a rule set, try it, publish it, go back to an older one."""
 
 import sys
 from datetime import datetime
@@ -8,26 +8,30 @@ import click
 
 from connector import publishing
 from connector.cli.balancing import balance
+from connector.cli.differing import diff
 from connector.cli.findings import complaints
 from connector.cli.folder import tell, valid
 from connector.cli.listing import as_json, limit_option, show
+from connector.cli.replaying import replay
+from connector.cli.rerouting import reroute, tell_affected
 from connector.cli.session import services_of
+from connector.cli.versions import one_version
 from connector.errors import ConfigurationError, HearbackError
 from connector.routing.analysis import analyse
 from connector.settings import Complaint, Loaded
 from connector.settings.complaints import Severity
 from connector.store import configuration
 
-#: Fewer characters of a hash are too easily mistyped into another version's.
-SHORTEST = 6
-
 
 @click.group()
 def rules() -> None:
-    """Check the rules, publish them, go back to older ones, cut areas more fairly."""
+    """Check the rules, try them on past leads, publish them, go back to older ones, cut areas more fairly."""
 
 
 rules.add_command(balance)
+rules.add_command(diff)
+rules.add_command(replay)
+rules.add_command(reroute)
 
 
 @rules.command()
@@ -53,10 +57,11 @@ def publish() -> None:
         raise ConfigurationError(f"{len(found)} errors: nothing was published")
     with services_of() as services:
         published = publishing.publish(services.store, publishing.config_folder())
-    if published.hash is None:
-        raise ConfigurationError("the folder changed meanwhile and is broken: run `hearback check`")
-    told = "is in force now" if published.changed else "was in force already"
-    click.echo(f"Version {published.hash[:12]} {told}.")
+        if published.hash is None:
+            raise ConfigurationError("the folder changed meanwhile and is broken: run `hearback check`")
+        told = "is in force now" if published.changed else "was in force already"
+        click.echo(f"Version {published.hash[:12]} {told}.")
+        tell_affected(services)
 
 
 @rules.command("list")
@@ -93,19 +98,12 @@ def rollback(version: str) -> None:
             "the folder is published by itself, so it would soon replace the older version: put the older files back, "
             "or write `publish: manual` into hearback.yaml first"
         )
-    with services_of() as services, services.store.transaction() as tx:
-        digest = _one(configuration.beginning_with(tx, version.casefold()), version)
-        changed = configuration.activate(tx, digest)
-    click.echo(f"Version {digest[:12]} {'is in force again' if changed else 'was in force already'}.")
-
-
-def _one(found: list[str], version: str) -> str:
-    if len(version) < SHORTEST:
-        raise HearbackError(f"'{version}' is too short: give at least {SHORTEST} characters of `hearback rules list`")
-    if len(found) != 1:
-        why = "several versions begin" if found else "no version begins"
-        raise HearbackError(f"{why} with '{version}': see `hearback rules list`")
-    return found[0]
+    with services_of() as services:
+        with services.store.transaction() as tx:
+            digest = one_version(tx, version)
+            changed = configuration.activate(tx, digest)
+        click.echo(f"Version {digest[:12]} {'is in force again' if changed else 'was in force already'}.")
+        tell_affected(services)
 
 
 def _checked(loaded: Loaded) -> list[Complaint]:

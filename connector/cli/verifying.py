@@ -7,12 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connector.cli import checker
 from connector.cli.listing import as_json, show_one
 from connector.cli.options import at_least_one
+from connector.cli.progress import bar
 from connector.flows import audit
 from connector.flows import verify as flow
 from connector.store import Store, embedded
@@ -43,15 +42,9 @@ def verify(processes: int, seal: str, export: Path | None, as_json: bool) -> Non
     if export:
         _export(export)
         return
-    columns = (TextColumn("decisions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("decisions", total=None)
-        report = flow.verify(
-            embedded.database_url(owner=True),
-            processes=processes,
-            kept=seal.casefold(),
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with bar("decisions") as progress:
+        url = embedded.database_url(owner=True)
+        report = flow.verify(url, processes=processes, kept=seal.casefold(), progress=progress)
     show_one(asdict(report), as_json=True) if as_json else _tell(report)
     if report.problems:
         sys.exit(1)

@@ -87,14 +87,24 @@ def verify(
     return Report(done, len(chain), newest, tuple(sorted(problems, key=lambda problem: problem.seq)))
 
 
+def again(url: str, first: int, last: int, *, processes: int = 1) -> tuple[Problem, ...]:
+    """Take a run of decisions again, without a look at seals; return those that are not as they were written."""
+    parts = list(_runs(first, last))
+    return tuple(problem for checked in _each(url, parts, processes) for problem in checked.problems)
+
+
 def _parts(chain: Sequence[Seal], total: int) -> Iterator[Part]:
     before = GENESIS
     for seal in chain:
         yield Part(seal.first, seal.last, before, seal.digest)
         before = seal.digest
     start = chain[-1].last + 1 if chain else 1
-    for first in range(start, total + 1, RUN):
-        yield Part(first, min(first + RUN - 1, total))
+    yield from _runs(start, total)
+
+
+def _runs(start: int, end: int) -> Iterator[Part]:
+    for first in range(start, end + 1, RUN):
+        yield Part(first, min(first + RUN - 1, end))
 
 
 def _gaps(chain: Sequence[Seal], total: int) -> Iterator[Problem]:

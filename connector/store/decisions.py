@@ -61,6 +61,29 @@ def between(tx: Transaction, first: int, last: int) -> list[DecisionRow]:
     return _rows(tx, "WHERE seq BETWEEN %s AND %s ORDER BY seq", first, last)
 
 
+def records(tx: Transaction, first: int, last: int) -> list[str]:
+    """Return the records of the decisions with these numbers, both ends included, in order."""
+    return [
+        row[0] for row in tx.all("SELECT record FROM decision WHERE seq BETWEEN %s AND %s ORDER BY seq", first, last)
+    ]
+
+
+def first_since(tx: Transaction, at: datetime, last: int) -> int:
+    """Return the number of the first decision taken at an instant or after it, up to `last`; `last` + 1 for none.
+
+    Decisions are in the order of their times, so a few looks by number do without an index of times.
+    """
+    low, high = 1, last + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = tx.one("SELECT decided_at FROM decision WHERE seq >= %s ORDER BY seq LIMIT 1", middle)
+        if row is not None and row[0] < at:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 def digests(tx: Transaction, seq: int, limit: int) -> list[tuple[int, bytes]]:
     """Return number and digest of decisions after a sequence number, in order."""
     rows = tx.all("SELECT seq, digest FROM decision WHERE seq > %s ORDER BY seq LIMIT %s", seq, limit)

@@ -168,6 +168,12 @@ def by_ids(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, LeadRow]:
     return {row[0]: _row(row) for row in tx.all(f"SELECT {_ROW} FROM lead WHERE id = ANY(%s)", list(ids))}  # noqa: S608
 
 
+def companies(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, tuple[str, dict[str, str]]]:
+    """Return the company domain and the custom fields of stored leads."""
+    rows = tx.all("SELECT id, domain, coalesce(data -> 'custom', '{}') FROM lead WHERE id = ANY(%s)", list(ids))
+    return {lead: (domain, custom) for lead, domain, custom in rows}
+
+
 def by_domains(tx: Transaction, domains: Sequence[str]) -> list[LeadRow]:
     """Return the newest leads of each company domain, at most three a domain."""
     if not domains:

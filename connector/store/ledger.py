@@ -83,6 +83,25 @@ def taken(
     return found
 
 
+def taken_before(
+    tx: Transaction, people: Mapping[str, int], at: datetime
+) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
+    """Return what people were given before an instant, as `taken` does; `people` says how far back, in seconds."""
+    found: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+    for person, seconds in people.items():
+        rows = tx.all(
+            "SELECT round(extract(epoch FROM at) * 1000000)::bigint, tags FROM assignment "
+            "WHERE person = %s AND at > %s - make_interval(secs => %s) AND at < %s ORDER BY at",
+            person,
+            at,
+            seconds,
+            at,
+        )
+        if rows:
+            found[person] = [(when, tuple(tags)) for when, tags in rows]
+    return found
+
+
 def move_assignment(tx: Transaction, lead: UUID, to: str, now: datetime) -> None:
     """Count a lead that a person moved to the rolling caps of its new owner."""
     tx.run(
