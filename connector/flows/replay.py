@@ -14,6 +14,7 @@ from connector.model.routing import RuleSet
 from connector.model.ruleset_document import from_document
 from connector.routing import replay
 from connector.routing.compiled import CompiledRules
+from connector.routing.likeness import Likeness
 from connector.routing.replay import Entry, Learned
 from connector.routing.rings import caps_of
 from connector.store import Store, Transaction, configuration, decisions, leads, ledger
@@ -59,7 +60,7 @@ class _Reader:
         self._store = store
         self._draft = draft
         self._first, self._last = first, last
-        self._suffices: dict[str, bool] = {}
+        self._likeness: dict[str, Likeness] = {}
 
     def replay(self, since: datetime, kept: int | None, progress: Callable[[int, int], None]) -> replay.Replay:
         standings = replay.beginnings((written for run in self._runs() for written in run), self._draft)
@@ -87,17 +88,18 @@ class _Reader:
 
     def _entries(self, run: list[Mapping[str, Any]]) -> Iterator[Entry]:
         with self._store.transaction() as tx:
-            asked = [UUID(each["case"]["lead"]) for each in run if not self._says_all(tx, each["rule_set"])]
+            asked = [UUID(each["case"]["lead"]) for each in run if not self._like(tx, each["rule_set"]).says_all]
             known = leads.companies(tx, asked) if asked else {}
         for written in run:
-            if self._suffices[written["rule_set"]]:
-                yield Entry(written)
+            likeness = self._likeness[written["rule_set"]]
+            if likeness.says_all:
+                yield Entry(written, likeness)
                 continue
             found = known.get(UUID(written["case"]["lead"]))
-            yield Entry(written, Learned(*found) if found else None, gone=found is None)
+            yield Entry(written, likeness, Learned(*found) if found else None, gone=found is None)
 
-    def _says_all(self, tx: Transaction, digest: str) -> bool:
-        if digest not in self._suffices:
+    def _like(self, tx: Transaction, digest: str) -> Likeness:
+        if digest not in self._likeness:
             version = from_document(json.loads(configuration.rule_set_document(tx, digest)))
-            self._suffices[digest] = replay.tells_all(version, self._draft)
-        return self._suffices[digest]
+            self._likeness[digest] = Likeness.between(version, self._draft)
+        return self._likeness[digest]

@@ -19,7 +19,7 @@ from connector.normalize.facets import facets_of
 from connector.routing.book import Book
 from connector.routing.compiled import CompiledRules
 from connector.routing.decide import Case, Result
-from connector.routing.record import recorded
+from connector.routing.record import case_of
 from connector.services import Active, Services
 from connector.store import Transaction, commands, configuration, decisions, leads, open_leads
 from connector.store.open_leads import Decided
@@ -115,13 +115,12 @@ def _decide(tx: Transaction, active: Active, book: Book, each: Decided) -> Fate:
 
 def _case(tx: Transaction, active: Active, each: Decided) -> Case:
     row = each.lead
-    last, _ = recorded(json.loads(each.record))
     return Case(
         lead=str(row.id),
         assign_seq=row.assign_seq + 1,
         at=tx.now(),
         facets=route.facets(active, route.lead_from(row.data)),
-        known=last.known,
+        known=case_of(json.loads(each.record)["case"]).known,
         snapshot=route.snapshot(row.data, row.salt),
     )
 

@@ -73,14 +73,9 @@ def recompute_by(record: bytes, rules: CompiledRules) -> bytes:
     written = orjson.loads(record)
     if written["engine"] != ENGINE:
         raise ValueError(f"engine {written['engine']} is not known here; this is engine {ENGINE}")
-    case, standings = recorded(written)
+    standings = {person: standing_of(row) for person, row in written["book"].items()}
     book = Book(standings, written["seq"] - 1)
-    return record_of(decide(case, rules, book), book)
-
-
-def recorded(written: Mapping[str, Any]) -> tuple[Case, dict[str, Standing]]:
-    """Return what a record, as JSON data, says was decided upon, and everybody's standing it shows."""
-    return _case(written["case"]), {person: _standing(row) for person, row in written["book"].items()}
+    return record_of(decide(case_of(written["case"]), rules, book), book)
 
 
 def _case_document(case: Case) -> dict[str, Any]:
@@ -99,7 +94,8 @@ def _case_document(case: Case) -> dict[str, Any]:
     }
 
 
-def _case(document: Mapping[str, Any]) -> Case:
+def case_of(document: Mapping[str, Any]) -> Case:
+    """Return the case of a record."""
     facets = dict(document["facets"])
     facets["domain_rules"] = tuple(facets.get("domain_rules", ()))
     known = dict(document["known"])
@@ -137,7 +133,8 @@ def _presence_document(presence: Presence) -> dict[str, Any]:
     return {name: value for name in _PRESENCE if (value := getattr(presence, name)) != getattr(HERE, name)}
 
 
-def _standing(row: list[Any]) -> Standing:
+def standing_of(row: list[Any]) -> Standing:
+    """Return a standing of a record's book."""
     balance, last_seq, open_leads, paused, *more = row
     if not more:
         return Standing(balance, last_seq, open_leads, bool(paused))

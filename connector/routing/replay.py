@@ -21,8 +21,10 @@ from connector.model.lead import Facets
 from connector.model.routing import RuleSet
 from connector.routing.book import Grant, Standing
 from connector.routing.compiled import CompiledRules
-from connector.routing.decide import Case, Decision, decide
-from connector.routing.record import record_of, recorded
+from connector.routing.conditions import passes
+from connector.routing.decide import Decision, decide
+from connector.routing.likeness import Likeness
+from connector.routing.record import case_of, record_of, standing_of
 from connector.routing.rings import Taken
 from connector.routing.shadow import Shadow
 
@@ -37,9 +39,13 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record as JSON data. `learned`: what it does not say; `gone`: it does not, and nobody knows any more."""
+    """A record as JSON data. `learned`: what it does not say; `gone`: it does not, and nobody knows any more.
+
+    `likeness` is that of the record's version and the draft; without it nothing is taken for granted.
+    """
 
     written: Mapping[str, Any]
+    likeness: Likeness | None = None
     learned: Learned | None = None
     gone: bool = False
 
@@ -95,25 +101,14 @@ def beginnings(records: Iterable[Mapping[str, Any]], draft: RuleSet) -> dict[str
     found: dict[str, Standing] = {}
     for written in records:
         if not written["book"].keys() <= found.keys():
-            found = recorded(written)[1] | found
+            found = {person: standing_of(row) for person, row in written["book"].items()} | found
             if wanted <= found.keys():
                 break
     return found
 
 
-def tells_all(version: RuleSet, draft: RuleSet) -> bool:
-    """Tell whether the records of a version say all of a lead that the draft asks for."""
-    return _domains(draft).items() <= _domains(version).items() and _custom(draft) <= _custom(version)
-
-
-def _domains(rule_set: RuleSet) -> dict[str, tuple[object, ...]]:
-    tests = {rule.key: tuple(c for c in rule.conditions if c.field == "domain") for rule in rule_set.rules}
-    return {key: found for key, found in tests.items() if found}
-
-
-def _custom(rule_set: RuleSet) -> set[str]:
-    fields = {test.field for rule in rule_set.rules for test in rule.conditions}
-    return {name for name in fields if name.startswith("custom.")}
+#: The owners of a lead, decision by decision: as it was recorded, and under the draft.
+Past = tuple[tuple[str | None, str | None], ...]
 
 
 class Replay:
@@ -130,8 +125,7 @@ class Replay:
         self._draft = draft
         self._shadow = Shadow(draft.rule_set, standings, taken)
         self._kept = kept
-        #: Of each lead, for each decision in order: its owner then, and under the draft.
-        self._owners: dict[str, tuple[tuple[str | None, str | None], ...]] = {}
+        self._owners: dict[str, Past] = {}
         self._moved: dict[str, Moved] = {}
         self._before, self._after = Outcome(), Outcome()
         self._decisions = self._assumed = 0
@@ -139,17 +133,21 @@ class Replay:
     def take(self, entry: Entry) -> None:
         """Decide the next lead anew. Records come in order, none left out."""
         written = entry.written
-        case, shown = recorded(written)
-        past = self._owners.get(case.lead, ())
+        lead, shadow = written["case"]["lead"], self._shadow
+        past = self._owners.get(lead, ())
         then, now = past[-1] if past else (None, None)
         found_one = now is not None and then is None
-        self._shadow.release(then, None if found_one else now)
-        self._shadow.stand_before(case, written["seq"], shown)
-        decision = None if found_one else self._decide(case, past, entry)
-        owner = now if decision is None else decision.owner
-        self._compare(written, decision, owner)
-        self._owners[case.lead] = (*past, (written["owner"], owner))
-        self._post(written, decision)
+        shadow.release(then, None if found_one else now)
+        shadow.stand_before(written["seq"], datetime.fromisoformat(written["case"]["at"]), written["book"])
+        if all(one == other for one, other in past) and self._comes_out_the_same(entry):
+            self._repeat(written)
+            owner = written["owner"]
+        else:
+            decision = None if found_one else self._decide(past, entry)
+            owner = now if decision is None else decision.owner
+            self._part(written, decision, owner)
+        self._owners[lead] = (*past, (written["owner"], owner))
+        self._decisions += 1
 
     def report(self) -> Report:
         """Return what is different so far."""
@@ -160,7 +158,37 @@ class Replay:
         moved = tuple(sorted(self._moved.values(), key=lambda each: each.seq))
         return Report(self._decisions, len(self._owners), self._assumed, moved, self._before, self._after)
 
-    def _decide(self, case: Case, past: tuple[tuple[str | None, str | None], ...], entry: Entry) -> Decision:
+    def _comes_out_the_same(self, entry: Entry) -> bool:
+        """Tell whether the draft decides as it was recorded because it reads the same."""
+        like, written = entry.likeness, entry.written
+        if like is None or not (like.frame and like.says_all and written["book"].keys() <= like.reps):
+            return False
+        if not self._shadow.agrees():
+            return False
+        rule = next((detail for code, detail in written["steps"] if code in ("rule", "no_rule")), None)
+        if like.same or rule is None:
+            return True
+        case = case_of(written["case"])
+        found = self._draft.first(case.facets, case.at.date())
+        return found is None if rule == "" else found is not None and found.key == rule and rule in like.rules
+
+    def _repeat(self, written: Mapping[str, Any]) -> None:
+        """Enter a decision that is the same under the draft."""
+        balances, grants = _posted(written)
+        seq, owner = written["seq"], written["owner"]
+        tags: tuple[str, ...] = ()
+        if caps := self._draft.rule_set.caps:
+            facets = case_of(written["case"]).facets
+            tags = tuple(cap.key for cap in caps if passes(cap.conditions, facets))
+        self._shadow.post_then(balances, owner, seq, grants)
+        self._shadow.post(balances, owner, seq, grants=grants, tags=tags)
+        passed = [code for code, _ in written["passed"].values()]
+        for outcome in (self._before, self._after):
+            outcome.count(written["steps"], passed)
+        self._moved.pop(written["case"]["lead"], None)
+
+    def _decide(self, past: Past, entry: Entry) -> Decision:
+        case = case_of(entry.written["case"])
         if case.excluded:
             instead = dict(past)
             had = tuple(dict.fromkeys(filter(None, (instead.get(person, person) for person in case.excluded))))
@@ -175,11 +203,21 @@ class Replay:
         custom = {name: learned.custom[name] for name in self._draft.custom_fields if name in learned.custom}
         return replace(facets, custom=custom, domain_rules=tuple(sorted(self._draft.domain_rules(learned.domain))))
 
-    def _compare(self, written: Mapping[str, Any], decision: Decision | None, owner: str | None) -> None:
-        self._decisions += 1
+    def _part(self, written: Mapping[str, Any], decision: Decision | None, owner: str | None) -> None:
+        """Enter a decision as it was recorded, and as it is under the draft; None: there is none under the draft."""
+        self._compare(written, decision, owner)
+        balances, grants = _posted(written)
+        self._shadow.post_then(balances, written["owner"], written["seq"], grants)
         self._before.count(written["steps"], [code for code, _ in written["passed"].values()])
         if decision is not None:
             self._after.count(decision.steps, [each.code for each in decision.passed])
+            self._shadow.post(
+                decision.balances, decision.owner, decision.seq, grants=decision.grants, tags=decision.tags
+            )
+        if decision is None or decision.owner != written["owner"]:
+            self._shadow.part(written["owner"], decision.owner if decision else None)
+
+    def _compare(self, written: Mapping[str, Any], decision: Decision | None, owner: str | None) -> None:
         lead = written["case"]["lead"]
         if owner == written["owner"]:
             self._moved.pop(lead, None)
@@ -191,10 +229,7 @@ class Replay:
             moved = replace(moved, record=written, draft=draft)
         self._moved[lead] = moved
 
-    def _post(self, written: Mapping[str, Any], decision: Decision | None) -> None:
-        seq, owner = written["seq"], written["owner"]
-        balances = {person: posting[3] for person, posting in written["postings"].items()}
-        grants = {person: Grant(*grant) for person, grant in written.get("grants", {}).items()}
-        self._shadow.post_then(balances, owner, seq, grants)
-        if decision is not None:
-            self._shadow.post(decision.balances, decision.owner, seq, grants=decision.grants, tags=decision.tags)
+
+def _posted(written: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, Grant]]:
+    balances = {person: posting[3] for person, posting in written["postings"].items()}
+    return balances, {person: Grant(*grant) for person, grant in written.get("grants", {}).items()}

@@ -2,11 +2,19 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from connector.model.routing import Cap, RuleSet
-from connector.routing.book import HERE, NEWCOMER, Book, Grant, Standing
-from connector.routing.decide import Case
+from connector.routing.book import NEWCOMER, Book, Grant, Standing
+from connector.routing.record import standing_of
 from connector.routing.rings import Taken, Window, caps_of, microseconds
+
+#: Standings as a record's book has them.
+Rows = Mapping[str, list[Any]]
+
+#: A row of these alone says nothing of presence, windows and grants.
+PLAIN = 4
 
 
 class _Row:
@@ -19,6 +27,14 @@ class _Row:
         self.last_seq = standing.last_seq
         self.open_leads = standing.open_leads
         self.grant = standing.grant
+
+    def equals(self, other: "_Row") -> bool:
+        return (
+            self.balance == other.balance
+            and self.last_seq == other.last_seq
+            and self.open_leads == other.open_leads
+            and self.grant == other.grant
+        )
 
 
 class _Account(dict[str, _Row]):
@@ -55,18 +71,29 @@ class Shadow(Book):
         self._then = _Account({person: _Row(standing) for person, standing in beginnings.items()})
         self._now = _Account({person: _Row(standing) for person, standing in beginnings.items()})
         self._times = _Times(rule_set, taken)
-        self._shown: Mapping[str, Standing] = {}
+        self._shown: Rows = {}
         self._asked: dict[str, Standing] = {}
         self._at = 0
+        self._parted: set[str] = set()
         #: Somebody was looked at whom the record does not show.
         self.assumed = False
 
-    def stand_before(self, case: Case, seq: int, shown: Mapping[str, Standing]) -> None:
+    def stand_before(self, seq: int, at: datetime, shown: Rows) -> None:
         """Take up what a record shows of the moment before its decision."""
-        for person, standing in shown.items():
-            self._follow(person, standing)
-        self._shown, self._at, self._asked = shown, microseconds(case.at), {}
+        for person, row in shown.items():
+            self._follow(person, row)
+        self._shown, self._at, self._asked = shown, microseconds(at), {}
         self.decisions, self.assumed = seq - 1, False
+
+    def agrees(self) -> bool:
+        """Tell whether everybody the record shows stands as it shows them under the draft too."""
+        return not any(
+            person in self._parted or not self._now[person].equals(self._then[person]) for person in self._shown
+        )
+
+    def part(self, *people: str | None) -> None:
+        """Note that people were given other leads than recorded, for their rolling caps."""
+        self._parted.update(person for person in people if person is not None and self._times.matter(person))
 
     def standing(self, person: str) -> Standing:
         """Return a person's standing under the draft, with what the record says of their being there."""
@@ -104,21 +131,24 @@ class Shadow(Book):
         row, shown = self._now[person], self._shown.get(person)
         if shown is None:
             self.assumed = True
-        paused, presence = (shown.paused, shown.presence) if shown is not None else (False, HERE)
+        there = NEWCOMER if shown is None else standing_of(shown)
         windows = self._times.windows(person, self._at)
         # Whose leads others have under the draft may see more of them closed than they own.
-        return Standing(row.balance, row.last_seq, max(0, row.open_leads), paused, row.grant, presence, windows)
+        return Standing(
+            row.balance, row.last_seq, max(0, row.open_leads), there.paused, row.grant, there.presence, windows
+        )
 
-    def _follow(self, person: str, shown: Standing) -> None:
+    def _follow(self, person: str, row: list[Any]) -> None:
         then = self._then[person]
-        if then.open_leads == shown.open_leads and then.balance == shown.balance and then.grant == shown.grant:
+        if then.open_leads == row[2] and then.balance == row[0] and not (len(row) > PLAIN or then.grant.units):
             return
-        now = self._now[person]
+        shown, now = standing_of(row), self._now[person]
         now.open_leads += shown.open_leads - then.open_leads
         now.balance += shown.balance - then.balance
-        if then.grant != shown.grant:
+        if then.grant != shown.grant and (then.grant.units or shown.grant.units):
             now.grant = shown.grant
-        then.open_leads, then.balance, then.grant = shown.open_leads, shown.balance, shown.grant
+            then.grant = shown.grant
+        then.open_leads, then.balance = shown.open_leads, shown.balance
 
 
 class _Times:
@@ -130,6 +160,10 @@ class _Times:
         for person, given in taken.items():
             for at, tags in given:
                 self.add(person, at, tags)
+
+    def matter(self, person: str) -> bool:
+        """Tell whether somebody has rolling caps."""
+        return person in self._caps
 
     def add(self, person: str, at: int, tags: tuple[str, ...]) -> None:
         """Count an assignment; they come in order of time."""

@@ -9,7 +9,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import deadline, decision, handing_out, intake, latency, matching, pipeline, routing, verify
+from tests.benchmarks import (
+    deadline,
+    decision,
+    handing_out,
+    intake,
+    latency,
+    matching,
+    pipeline,
+    replay,
+    routing,
+    verify,
+)
 from tests.benchmarks.rig import rig
 
 BENCHES = {
@@ -18,6 +29,7 @@ BENCHES = {
     "pipeline": pipeline.bench,
     "latency": latency.bench,
     "verify": verify.bench,
+    "replay": replay.bench,
 }
 #: Those that need neither a database nor a process.
 PURE = {
