@@ -95,16 +95,17 @@ class Report:
     after: Outcome
 
 
-def beginnings(records: Iterable[Mapping[str, Any]], draft: RuleSet) -> dict[str, Standing]:
-    """Return people's standings as the records first show them, until everybody who shares leads has been seen."""
-    wanted = {member.person for pool in draft.pools.values() for member in pool.members}
-    found: dict[str, Standing] = {}
+def sharers(draft: RuleSet) -> frozenset[str]:
+    """Return the people whose standings matter from the start: those who share leads."""
+    return frozenset(member.person for pool in draft.pools.values() for member in pool.members)
+
+
+def beginnings(records: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
+    """Return people's standings as the records, in order, first show them."""
+    first: dict[str, list[Any]] = {}
     for written in records:
-        if not written["book"].keys() <= found.keys():
-            found = {person: standing_of(row) for person, row in written["book"].items()} | found
-            if wanted <= found.keys():
-                break
-    return found
+        first = written["book"] | first
+    return {person: standing_of(row) for person, row in first.items()}
 
 
 #: The owners of a lead, decision by decision: as it was recorded, and under the draft.

@@ -68,6 +68,17 @@ def records(tx: Transaction, first: int, last: int) -> list[str]:
     ]
 
 
+def first_showing(tx: Transaction, person: str, first: int, last: int) -> str | None:
+    """Return the first record with one of these numbers that shows a person's standing, None for none."""
+    row = tx.one(
+        "SELECT record FROM decision WHERE seq BETWEEN %s AND %s AND strpos(record, %s) > 0 ORDER BY seq LIMIT 1",
+        first,
+        last,
+        f'"{person}":[',
+    )
+    return row[0] if row else None
+
+
 def first_since(tx: Transaction, at: datetime, last: int) -> int:
     """Return the number of the first decision taken at an instant or after it, up to `last`; `last` + 1 for none.
 

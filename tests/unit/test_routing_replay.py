@@ -72,7 +72,7 @@ def replayed(
     **more: Any,
 ) -> Report:
     written = [orjson.loads(record) for record in records]
-    made = Replay(CompiledRules(draft), replay.beginnings(written, draft), taken or {}, **more)
+    made = Replay(CompiledRules(draft), replay.beginnings(written), taken or {}, **more)
     for each in written:
         made.take(Entry(each, likeness))
     return made.report()
