@@ -22,6 +22,7 @@ from connector.routing.decide import Case
 from connector.routing.record import record_of
 from connector.services import Services
 from connector.store import configuration
+from connector.store import decisions as stored
 from connector.vault import Vault
 
 NORTH = "{person: katrin.seidel, weight: 3}"
@@ -165,3 +166,18 @@ def test_a_decision_of_last_year_verifies_after_all_that_was_published_since(des
     assert datetime.now(UTC) - oldest[1] > timedelta(days=364)
     assert desk.rows("SELECT count(DISTINCT rule_set) FROM decision") == [(6,)]
     assert (report.decisions, report.problems) == (6, ())
+
+
+def test_a_window_begins_with_the_first_decision_at_its_beginning_or_after(desk: Desk) -> None:
+    for number, hours in enumerate((-5, -3, -3, -1)):
+        desk.run("UPDATE clock SET shift = %s", timedelta(hours=hours))
+        desk.post(nachname="Ada", email=f"a{number}@firm{number}.example", plz="20095", land="DE")
+        desk.work()
+    times = [row[0] for row in desk.rows("SELECT decided_at FROM decision ORDER BY seq")]
+    tick = timedelta(microseconds=1)
+
+    with desk.services.store.transaction() as tx:
+        for at in (instant + step for instant in times for step in (-tick, 0 * tick, tick)):
+            wanted = next((seq for seq, each in enumerate(times, 1) if each >= at), 5)
+            assert stored.first_since(tx, at, 4) == wanted
+        assert stored.first_since(tx, times[0], 0) == 1
