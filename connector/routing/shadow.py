@@ -13,9 +13,6 @@ from connector.routing.rings import Taken, Window, caps_of, microseconds
 #: Standings as a record's book has them.
 Rows = Mapping[str, list[Any]]
 
-#: A row of these alone says nothing of presence, windows and grants.
-PLAIN = 4
-
 
 class _Row:
     """What changes of somebody's standing from one decision to the next."""
@@ -140,15 +137,12 @@ class Shadow(Book):
 
     def _follow(self, person: str, row: list[Any]) -> None:
         then = self._then[person]
-        if then.open_leads == row[2] and then.balance == row[0] and not (len(row) > PLAIN or then.grant.units):
+        if then.open_leads == row[2] and then.balance == row[0]:
             return
-        shown, now = standing_of(row), self._now[person]
-        now.open_leads += shown.open_leads - then.open_leads
-        now.balance += shown.balance - then.balance
-        if then.grant != shown.grant and (then.grant.units or shown.grant.units):
-            now.grant = shown.grant
-            then.grant = shown.grant
-        then.open_leads, then.balance = shown.open_leads, shown.balance
+        (balance, _, open_leads, *_), now = row, self._now[person]
+        now.open_leads += open_leads - then.open_leads
+        now.balance += balance - then.balance
+        then.open_leads, then.balance = open_leads, balance
 
 
 class _Times:
