@@ -6,12 +6,13 @@ Each gets an ordinary decision. The turn that was charged for it before is not g
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
 from connector.flows import route, write
+from connector.flows.offers import follow, offer
 from connector.model.lead import Lead
 from connector.model.routing import Rule
 from connector.model.ruleset_document import from_document
@@ -21,7 +22,7 @@ from connector.routing.compiled import CompiledRules
 from connector.routing.decide import Case, Result
 from connector.routing.record import case_of
 from connector.services import Active, Services
-from connector.store import Transaction, commands, configuration, decisions, leads, open_leads
+from connector.store import Transaction, commands, configuration, decisions, leads, ledger, open_leads, responses
 from connector.store.open_leads import Decided
 
 #: Leads decided in one transaction.
@@ -102,15 +103,30 @@ def _decide(tx: Transaction, active: Active, book: Book, each: Decided) -> Fate:
         return Fate.NO_ROOM if previewed.result is Result.HELD else Fate.ELSEWHERE
     decision, decision_row, reason = route.decided(active, case, book)
     decisions.insert(tx, [decision_row])
+    # The new assignment counts to the rolling caps in place of the old one.
+    ledger.drop_assignment(tx, row.id)
     if decision.owner == owner:
         open_leads.keep(tx, row, decision.pool)
         return Fate.SAME
     to, connection = str(decision.owner), str(decision.connection)
     leads.assign(tx, row, owner=to, connection=connection, pool=decision.pool, reason=reason, now=tx.now())
     lead = route.lead_from(row.data)
-    handover = write.Handover(row.id, lead, to, connection, reason, row.correlation, tx.now())
+    respond_by = _offered(tx, active, case, to)
+    handover = write.Handover(row.id, lead, to, connection, reason, row.correlation, tx.now(), respond_by)
     commands.put(tx, write.reassign(active.settings, handover))
     return Fate.MOVED
+
+
+def _offered(tx: Transaction, active: Active, case: Case, to: str) -> datetime | None:
+    """Give the new owner a due time of their own; that the rules changed is no move that counts."""
+    lead = UUID(case.lead)
+    offered, before = offer(active.settings, lead, case.assign_seq, to, tx.now()), responses.read(tx, lead)
+    if offered is None:
+        return None
+    if before is not None:
+        offered = replace(follow(offered, before, pinned=False), moves=before.moves)
+    responses.put(tx, offered)
+    return offered.touch_due
 
 
 def _case(tx: Transaction, active: Active, each: Decided) -> Case:

@@ -112,6 +112,7 @@ class Shadow(Book):
         owner: str | None,
         seq: int,
         *,
+        lead: str = "",  # noqa: ARG002 (the signature of a Book; a shadow writes no rows)
         grants: Mapping[str, Grant] | None = None,
         tags: tuple[str, ...] = (),
     ) -> None:

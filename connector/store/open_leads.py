@@ -1,4 +1,4 @@
-"""Open leads that still are as we assigned them: nobody moved them in the CRM."""
+"""Open leads that still are as we assigned them: nobody moved, accepted or answered them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,10 @@ from connector.store import leads
 from connector.store.database import Transaction
 from connector.store.leads import LeadRow
 
-_UNTOUCHED = "l.status = 'assigned' AND l.reason <> 'owner changed in the CRM'"
+_UNTOUCHED = (
+    "l.status = 'assigned' AND l.reason <> 'owner changed in the CRM' AND NOT EXISTS "
+    "(SELECT FROM response r WHERE r.lead_id = l.id AND (r.pinned OR r.state <> 'offered'))"
+)
 _LAST = "JOIN decision d ON d.lead_id = l.id AND d.assign_seq = l.assign_seq"
 
 
