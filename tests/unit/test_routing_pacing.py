@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from routing_cases import AT, a_pool, a_rep, a_rule_set
 from routing_floor import Floor, away
@@ -83,7 +83,6 @@ def away_by_turns(who: str, leads_each: int):  # type: ignore[no-untyped-def]  #
 
 
 @given(st.lists(st.sets(st.sampled_from(PEOPLE), max_size=4), min_size=1, max_size=150))
-@settings(deadline=None)
 def test_balances_keep_their_bound_and_sum_while_people_catch_up(absences: list[set[str]]) -> None:
     """R3, R6: at most (n - 1) / 2 turns, and never more leave-time credit than was missed."""
     floor = Floor(five(Absence.PACED))
