@@ -1,6 +1,5 @@
 """A real PostgreSQL for every test that wants one: one server a session, one database a test."""
 
-import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,16 +7,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from databases import a_database, at
 from hypothesis import settings
-from psycopg import sql
 
 from connector.store import embedded, migrations
 
 # A busy machine is slow at times; what is timed stands in the benchmarks.
 settings.register_profile("hearback", deadline=None)
 settings.load_profile("hearback")
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -50,18 +47,3 @@ def database_url(postgres: str, template: str) -> Iterator[str]:
 def empty_database_url(postgres: str) -> Iterator[str]:
     """The URL of a database with nothing in it."""
     yield from a_database(postgres, "template0")
-
-
-def a_database(postgres: str, template: str) -> Iterator[str]:
-    """Make a database of its own, and drop it in the end."""
-    name = f"test_{next(_numbers)}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(create)
-        yield at(postgres, name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def at(url: str, database: str) -> str:
-    """Return the URL of another database on the same server."""
-    return url.replace("/postgres?", f"/{database}?", 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import a_database
+from databases import a_database
 from office import Office
 
 from connector.flows import intake

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 import crash_scenario
 import psycopg
 import pytest
-from conftest import at
 from crash_driver import ENVIRON, SECRET_KEY
+from databases import at
 from psycopg import sql
 
 from connector import publishing
