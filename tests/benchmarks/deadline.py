@@ -1,4 +1,4 @@
-"""Bench: due instants in working time, warm and cold, against stepping minute by minute.
+"""Bench: due instants in working time, warm and cold (R17), against stepping minute by minute.
 
 The stepper is the named alternative: it asks of every minute what its wall clock says, with the same holidays.
 """

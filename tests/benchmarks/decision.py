@@ -1,4 +1,4 @@
-"""What one whole decision costs: matching, eligibility, ledger, record, digest; microseconds of CPU by candidates."""
+"""What one whole decision costs (R39): matching, eligibility, ledger, record, digest; microseconds of CPU."""
 
 import hashlib
 import time

@@ -1,4 +1,4 @@
-"""(d) What finding the first matching rule costs: microseconds a lookup against a scan of the rules."""
+"""(d) What finding the first matching rule costs: microseconds a lookup against a scan of the rules (R33)."""
 
 import random
 import time
