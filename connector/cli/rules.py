@@ -25,7 +25,7 @@ from connector.store import configuration
 
 @click.group()
 def rules() -> None:
-    """Check the rules, try them on past leads, publish them, go back to older ones, cut areas more fairly."""
+    """Check, compare, try, publish and undo rules."""
 
 
 rules.add_command(balance)
