@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from routing_cases import AT, NAMES, a_case
+from routing_cases import AT, a_case
 
 from connector.model.routing import RuleSet
 from connector.routing.book import HERE, Book, Presence, Standing
@@ -54,6 +54,3 @@ class Floor:
 def away(*people: str, until: datetime = AT) -> Presences:
     """Return who is on leave until an instant, with no one standing in."""
     return lambda person, at: Presence(until.isoformat()) if person in people and at < until else HERE
-
-
-EVERYBODY = tuple(NAMES)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from routing_cases import AT, a_pool, a_rep, a_rule, a_rule_set, a_test
-from routing_floor import Floor, away
+from routing_floor import Floor
 
 from connector.model.canonical import canonical
 from connector.model.lead import Facets
@@ -394,4 +394,3 @@ def test_a_rule_set_without_any_of_this_is_written_as_before() -> None:
     assert set(document) == {"schema", "fallback", "max_hold_seconds", "matching", "reps", "pools", "rules"}
     assert set(document["reps"]["anna"]) == {"active", "connections", "max_open"}
     assert set(document["pools"]["north"]) == {"members"}
-    assert away("anna")("anna", AT) is HERE
