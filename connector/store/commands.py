@@ -102,18 +102,20 @@ ORDER BY l.seq
 """
 
 
+# Commands are found by their ids. A condition that names the pending ones would invite the planner to read all of
+# them for each batch, so it says which they are not.
 _FINISH = """
 UPDATE command SET state = 'done', outcome = n.o, error = NULL, attempts = attempts + 1,
     finished_at = clock_timestamp(), leased_until = NULL
 FROM jsonb_to_recordset(%s::jsonb) AS n (id uuid, o text)
-WHERE command.id = n.id AND command.leased_by = %s AND command.state = 'pending'
+WHERE command.id = n.id AND command.leased_by = %s AND command.state NOT IN ('done', 'dead', 'parked')
 """
 
 _FAIL = """
 UPDATE command SET state = n.s, due_at = coalesce(n.d, due_at), unknown = n.u, attempts = n.a, error = n.e,
     leased_until = NULL
 FROM jsonb_to_recordset(%s::jsonb) AS n (id uuid, s text, d timestamptz, u boolean, a integer, e text)
-WHERE command.id = n.id AND command.leased_by = %s AND command.state = 'pending'
+WHERE command.id = n.id AND command.leased_by = %s AND command.state NOT IN ('done', 'dead', 'parked')
 """
 
 _BIND = """

@@ -65,9 +65,10 @@ FROM kept JOIN unnest(%s::uuid[], %s::bytea[]) AS b (id, sealed) ON b.id = kept.
 
 _CLAIM = """
 SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed
-FROM (SELECT * FROM delivery WHERE state = 'stored' AND kind = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED) d
+FROM (SELECT * FROM delivery WHERE state = 'stored' AND kind = %s ORDER BY received_at, id LIMIT %s
+      FOR UPDATE SKIP LOCKED) d
 LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received_at
-ORDER BY d.id
+ORDER BY d.received_at, d.id
 """
 
 _CLAIM_ONE = """

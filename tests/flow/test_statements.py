@@ -4,13 +4,18 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
+from cli_support import wait_until
 from databases import a_database
 from office import Office
 
 from connector.flows import intake
-from connector.store import Store, Transaction
+from connector.model.crm import ObjectType
+from connector.store import Store, Transaction, commands
+from connector.store.commands import Done
 
 METHODS = ("one", "all", "run", "run_rows", "all_rows", "copy")
 
@@ -101,3 +106,36 @@ def test_a_bulk_of_leads_is_decided_as_one_by_one(
 
     assert at_once == one_by_one
     assert len({owner for _, _, owner in at_once}) > 1
+
+
+def finish_a_batch(office: Office) -> None:
+    worker = uuid4()
+    with office.services.store.transaction() as tx:
+        leased = commands.lease(tx, "crm", ObjectType.LEAD, worker, 200)
+    with office.services.store.transaction() as tx:
+        commands.finish(tx, "crm", worker, [Done(each, f"L-{each.id}", "created", {}) for each in leased])
+
+
+def entries_read(url: str) -> dict[str, int]:
+    """How many entries of each index were read in this database so far."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        return dict(connection.execute("SELECT indexrelname, idx_tup_read FROM pg_stat_user_indexes").fetchall())
+
+
+def test_a_batch_reads_what_it_works_not_what_waits_or_is_done(office: Office, database_url: str) -> None:
+    """With a backlog and with statistics from when all of it waited, a lead must not cost more."""
+    office.deliver(*people(1600))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+    while intake.work(office.services):
+        pass
+    for _ in range(3):
+        finish_a_batch(office)
+
+    # A session's figures are added up at its end.
+    office.services.store.close()
+    wait_until(lambda: entries_read(database_url)["command_pending"] > 0)
+    read = entries_read(database_url)
+    assert read["delivery_pkey"] <= 2 * 1600
+    assert read["delivery_stored"] <= 4 * 1600
+    assert read["command_pending"] <= 3 * 400
