@@ -1,7 +1,6 @@
 """What people read in their CRM about a lead that waits for them, as commands. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -131,7 +130,7 @@ def _task(
 
 
 def _with(told: list[NewCommand], **fields: Value) -> list[NewCommand]:
-    return [replace(command, fields={**command.fields, **fields}) for command in told]
+    return [command._replace(fields={**command.fields, **fields}) for command in told]
 
 
 def _command(lead: LeadRow, key: str, fields: Mapping[str, Value]) -> NewCommand:

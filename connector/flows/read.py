@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from connector.errors import UnreadableDelivery
@@ -20,8 +21,7 @@ from connector.store.deliveries import StoredDelivery
 CONTENT_WINDOW = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """One lead of a delivery, ready to be matched. `id` is the lead it becomes unless the person is known."""
 
     delivery: StoredDelivery

@@ -223,7 +223,7 @@ def _decide_new(tx: Transaction, active: Active, m: Matched, book: Book, batch: 
     if decision.owner and not p.submission.is_test:
         offered = offer(active.settings, p.id, case.assign_seq, decision.owner, case.at)
         batch.responses.extend(filter(None, [offered]))
-        handover = replace(_handover(p, decision, reason), respond_by=offered.touch_due if offered else None)
+        handover = _handover(p, decision, reason)._replace(respond_by=offered.touch_due if offered else None)
         batch.commands.extend(write.hand_over(active.settings, handover))
     return m, decision, reason
 
@@ -297,10 +297,10 @@ def _attach_within(
     before = lead_from(batch.new_leads[index].data)
     merged = merge(before, m.prepared.lead)
     filled = changed_fields(before, merged)
-    batch.new_leads[index] = replace(batch.new_leads[index], data=lead_data(merged))
+    batch.new_leads[index] = batch.new_leads[index]._replace(data=lead_data(merged))
     if decision.owner and not m.prepared.submission.is_test and not original.prepared.submission.is_test:
-        handover = replace(_handover(original.prepared, decision, reason), lead=merged, at=tx.now())
-        handover = replace(handover, correlation=m.prepared.delivery.id)
+        handover = _handover(original.prepared, decision, reason)._replace(lead=merged, at=tx.now())
+        handover = handover._replace(correlation=m.prepared.delivery.id)
         batch.commands.extend(write.answered_again(settings, handover, filled, m.prepared.delivery.id))
 
 

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from connector.model.crm import ObjectType, Value
@@ -40,8 +40,7 @@ _LEAD_FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(NamedTuple):
     """A lead on its way to its owner's CRM."""
 
     lead_id: UUID

@@ -28,12 +28,13 @@ def read_phone(text: str, country: str) -> Phone | None:
         return None
     international = text.lstrip(" (").startswith("+")
     # Most are of the country asked about; trying all that share a prefix takes twice as long.
-    known = phonenumbers.is_valid_number_for_region(parsed, country) or phonenumbers.is_valid_number(parsed)
+    here = phonenumbers.is_valid_number_for_region(parsed, country)
+    known = here or phonenumbers.is_valid_number(parsed)
     if not known and not (international and phonenumbers.is_possible_number(parsed)):
         return None
     return Phone(
         number=phonenumbers.format_number(parsed, PhoneNumberFormat.E164),
-        country=_country_of(parsed) if international and known else "",
+        country=(country if here else _country_of(parsed)) if international and known else "",
         extension=parsed.extension or "",
         known_range=known,
     )

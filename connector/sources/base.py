@@ -50,9 +50,6 @@ def content_key(source: str, fields: Mapping[str, str]) -> str:
 
     Case, spaces and empty fields make no difference. The caller applies the time window.
     """
-    digest = hashlib.sha256(source.encode())
-    for name in sorted(fields):
-        said = " ".join(fields[name].casefold().split())
-        if said:
-            digest.update(f"\x1e{name}\x1f{said}".encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    said = ((name, " ".join(fields[name].casefold().split())) for name in sorted(fields))
+    content = source + "".join([f"\x1e{name}\x1f{text}" for name, text in said if text])
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,9 +1,10 @@
 """The outbox: what we want the CRMs to hold, leased, retried, and parked for a person when stuck."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -16,8 +17,7 @@ from connector.store.database import Transaction
 LEASE = timedelta(seconds=20)
 
 
-@dataclass(frozen=True, slots=True)
-class NewCommand:
+class NewCommand(NamedTuple):
     """A command about to be put. `links` are fields that hold record ids, named by our key."""
 
     connection: str
@@ -28,12 +28,11 @@ class NewCommand:
     correlation: UUID
     record: str | None = None
     after_key: str | None = None
-    links: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = MappingProxyType({})
     lead_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(NamedTuple):
     """A command this process may send now. `unknown`: an earlier attempt may have been applied.
 
     `bound` is the record that carries the key; `heard`: the CRM said so before any answer of ours was recorded.

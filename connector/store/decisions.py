@@ -1,16 +1,14 @@
 """Decision records, append-only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from connector.store.database import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
+class DecisionRow(NamedTuple):
     """A decision as stored; `record` is canonical JSON, `digest` its SHA-256."""
 
     seq: int
