@@ -105,8 +105,10 @@ class Book:
         tags: tuple[str, ...] = (),
     ) -> None:
         """Enter a decision: new balances and grants, and one more lead for its owner."""
+        rows = self._rows
         for person, balance in balances.items():
-            self._put(person, Standing(balance, *self._rows[person][1:]))
+            rows[person] = tuple.__new__(Standing, (balance, *rows[person][1:]))
+        self._changed.update(balances)
         for person, grant in (grants or {}).items():
             self._put(person, self.standing(person)._replace(grant=grant))
         if owner is not None:

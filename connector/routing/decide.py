@@ -1,15 +1,17 @@
 """The decision: the steps of the rule set in order, then the fallback owner."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
 
 from connector.model.lead import Facets
 from connector.model.routing import Absence, Member, Pool, Rule, RuleSet, Step
 from connector.routing import pacing
-from connector.routing.book import Book, Grant
+from connector.routing.book import Book, Grant, Standing
 from connector.routing.compiled import CompiledRules
 from connector.routing.eligible import (
     REP,
@@ -21,7 +23,7 @@ from connector.routing.eligible import (
     pool_of,
     stand_in,
 )
-from connector.routing.ledger import Contender, Posting, take_turn
+from connector.routing.ledger import Posting, contenders, take_turn
 
 
 class Result(StrEnum):
@@ -53,8 +55,7 @@ class Again:
     spent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One lead to decide. `snapshot` is the salted hash of the lead's content; `at` is aware UTC."""
 
     lead: str
@@ -69,8 +70,7 @@ class Case:
     again: Again | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Who owns the lead and why. `steps` are (code, detail) in the order they were taken."""
 
     case: Case
@@ -84,7 +84,7 @@ class Decision:
     rule: str | None = None
     postings: tuple[Posting, ...] = ()
     passed: tuple[Passed, ...] = ()
-    grants: Mapping[str, Grant] = field(default_factory=dict)
+    grants: Mapping[str, Grant] = MappingProxyType({})
     #: Keys of the caps with conditions that the lead counts to.
     tags: tuple[str, ...] = ()
 
@@ -218,20 +218,23 @@ class _Deciding:
 
     def _turn(self, pool: Pool, able: list[Member]) -> Decision:
         """Give the lead to whoever of the able is owed most."""
-        standings = {member.person: self.book.standing(member.person) for member in pool.members}
-        away = self._away(pool) if pool.absence is Absence.PACED else []
-        weights = pacing.weights([*able, *away], standings)
-        plain = {member.person: weights.pop(member.person) for member in able}
-        given = pacing.boosted(plain, standings, self.case.at) if pool.absence is Absence.PACED else plain
-        owner, postings = take_turn(
-            [Contender(p, weight, standings[p].balance, standings[p].last_seq) for p, weight in given.items()]
-        )
-        self._note("turn", pool.key)
-        grants: dict[str, Grant] = {}
         if pool.absence is Absence.PACED:
-            credited = {posting.person: posting.share for posting in postings}
-            grants = pacing.used(plain, credited, standings, self.case.at)
-            grants |= pacing.earned(plain, weights, standings, self.case.at)
+            return self._paced_turn(pool, able)
+        standings = {member.person: self.book.standing(member.person) for member in able}
+        owner, postings = _charged(pacing.weights(able, standings), standings)
+        self._note("turn", pool.key)
+        return self._assigned(owner, pool=pool.key, postings=postings)
+
+    def _paced_turn(self, pool: Pool, able: list[Member]) -> Decision:
+        """Give a turn while those on leave earn theirs, and those back from it catch up."""
+        standings = {member.person: self.book.standing(member.person) for member in pool.members}
+        weights = pacing.weights([*able, *self._away(pool)], standings)
+        plain = {member.person: weights.pop(member.person) for member in able}
+        owner, postings = _charged(pacing.boosted(plain, standings, self.case.at), standings)
+        self._note("turn", pool.key)
+        credited = {posting.person: posting.share for posting in postings}
+        grants = pacing.used(plain, credited, standings, self.case.at)
+        grants |= pacing.earned(plain, weights, standings, self.case.at)
         return self._assigned(owner, pool=pool.key, postings=postings, grants=grants)
 
     def _away(self, pool: Pool) -> list[Member]:
@@ -300,6 +303,13 @@ class _Deciding:
             grants=grants or {},
             tags=tuple(cap.key for cap in self.demand.caps or ()) if self.rule_set.caps else (),
         )
+
+
+def _charged(weights: Mapping[str, int], standings: Mapping[str, Standing]) -> tuple[str, tuple[Posting, ...]]:
+    """Charge the turn to whoever is owed most."""
+    rows = [standings[person] for person in weights]
+    balances, seqs = [row.balance for row in rows], [row.last_seq for row in rows]
+    return take_turn(contenders(weights, weights.values(), balances, seqs))
 
 
 _STEPS: Mapping[Step, Callable[[_Deciding], Decision | None]] = {

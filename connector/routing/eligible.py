@@ -51,21 +51,23 @@ def obstacle(
     """Return the first reason why this person cannot take the lead; None when nothing is in the way."""
     if rep is None:
         return Passed(person, "not_a_rep")
-    return (
-        _out(rep, standing)
-        or (standing.presence is not HERE and _away(person, standing.presence, off_shift))
-        or (demand is not NOTHING and _unfit(rep, demand))
-        or _full(rep, standing, demand)
-        or None
-    )
+    if standing.paused or not rep.active or not rep.connections:
+        return _out(rep)
+    if standing.presence is not HERE and (found := _away(person, standing.presence, off_shift)):
+        return found
+    if demand is not NOTHING and (found := _unfit(rep, demand)):
+        return found
+    if rep.max_open is not None and standing.open_leads >= rep.max_open:
+        return Passed(person, "cap_open", f"{standing.open_leads}/{rep.max_open}")
+    return _over_rate(rep, standing, demand) if rep.caps or demand.caps else None
 
 
-def _out(rep: Rep, standing: Standing) -> Passed | None:
+def _out(rep: Rep) -> Passed:
     if not rep.active:
         return Passed(rep.person, "inactive")
     if not rep.connections:
         return Passed(rep.person, "crm_unlinked")
-    return Passed(rep.person, "paused", "overdue follow-up") if standing.paused else None
+    return Passed(rep.person, "paused", "overdue follow-up")
 
 
 def _away(person: str, presence: Presence, off_shift: OffShift) -> Passed | None:
@@ -82,9 +84,7 @@ def _unfit(rep: Rep, demand: Demand) -> Passed | None:
     return Passed(rep.person, "excluded_prior_owner") if rep.person in demand.excluded else None
 
 
-def _full(rep: Rep, standing: Standing, demand: Demand) -> Passed | None:
-    if rep.max_open is not None and standing.open_leads >= rep.max_open:
-        return Passed(rep.person, "cap_open", f"{standing.open_leads}/{rep.max_open}")
+def _over_rate(rep: Rep, standing: Standing, demand: Demand) -> Passed | None:
     if demand.caps is None:
         return None
     for cap in (*rep.caps, *demand.caps):

@@ -4,8 +4,9 @@ Fagin and Williams, "A fair carpool scheduling algorithm", IBM J. Res. Dev. 27 (
 group and fixed weights this is smooth weighted round robin; balances stay within (n-1)/2 turns.
 """
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
+from operator import add
 from typing import NamedTuple
 
 #: One turn, in the integer units of a balance.
@@ -29,6 +30,18 @@ class Posting(NamedTuple):
     share: int
     before: int
     after: int
+
+
+# Twice as fast as calling the classes, and a decision has one of each for every candidate.
+_CONTENDER = partial(tuple.__new__, Contender)
+_POSTING = partial(tuple.__new__, Posting)
+
+
+def contenders(
+    people: Iterable[str], weights: Iterable[int], balances: Iterable[int], seqs: Iterable[int]
+) -> list[Contender]:
+    """Return who could take the lead, from one column for each of their facts."""
+    return list(map(_CONTENDER, zip(people, weights, balances, seqs, strict=True)))
 
 
 def shares(weights: Sequence[int]) -> list[int]:
@@ -55,16 +68,13 @@ def take_turn(contenders: Sequence[Contender]) -> tuple[str, tuple[Posting, ...]
 
     Choice: highest balance after the share, then larger share, then longest without a turn, then id.
     """
-    ordered = sorted(contenders)
-    credited = _shares(tuple([c.weight for c in ordered]))
-    owed = [c.balance + share for c, share in zip(ordered, credited, strict=True)]
-    most = max(owed)
-    chosen = min(
-        (i for i, each in enumerate(owed) if each == most),
-        key=lambda i: (-credited[i], ordered[i].last_seq, ordered[i].person),
-    )
-    postings = tuple(
-        Posting(c.person, c.weight, share, c.balance, c.balance + share - (TURN if i == chosen else 0))
-        for i, (c, share) in enumerate(zip(ordered, credited, strict=True))
-    )
-    return ordered[chosen].person, postings
+    people, weights, before, seqs = zip(*sorted(contenders), strict=True)
+    credited = _shares(weights)
+    after = list(map(add, before, credited))
+    most = max(after)
+    chosen = after.index(most)
+    if after.count(most) > 1:
+        tied = [i for i, owed in enumerate(after) if owed == most]
+        chosen = min(tied, key=lambda i: (-credited[i], seqs[i], people[i]))
+    after[chosen] -= TURN
+    return people[chosen], tuple(map(_POSTING, zip(people, weights, credited, before, after, strict=True)))

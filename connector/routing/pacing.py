@@ -20,10 +20,11 @@ BOOSTED, PLAIN = 3, 2
 
 def weights(members: Sequence[Member], standings: Mapping[str, Standing]) -> dict[str, int]:
     """Return the weights that count: less of the weight of those who are new."""
-    percents = {member.person: standings[member.person].presence.percent for member in members}
-    if all(percent == 100 for percent in percents.values()):  # noqa: PLR2004 (the whole)
+    percents = [standings[member.person].presence.percent for member in members]
+    if min(percents, default=100) == 100:  # noqa: PLR2004 (the whole)
         return {member.person: member.weight for member in members}
-    return {member.person: max(1, member.weight * percents[member.person]) for member in members}
+    pairs = zip(members, percents, strict=True)
+    return {member.person: max(1, member.weight * percent) for member, percent in pairs}
 
 
 def boosted(plain: Mapping[str, int], standings: Mapping[str, Standing], at: datetime) -> dict[str, int]:

@@ -28,13 +28,9 @@ _AGAIN = tuple(f.name for f in fields(Again))
 def record_of(decision: Decision, book: Book) -> bytes:
     """Write a decision with all it read. `book` is the one the decision was taken with, before posting."""
     case = decision.case
-    people = sorted(
-        {
-            *(p.person for p in decision.postings),
-            *(p.person for p in decision.passed),
-            *filter(None, [decision.owner]),
-        }
-    )
+    people = {posting.person for posting in decision.postings}
+    people.update(each.person for each in decision.passed)
+    people.update(filter(None, [decision.owner]))
     return canonical(
         {
             "engine": ENGINE,
@@ -48,7 +44,7 @@ def record_of(decision: Decision, book: Book) -> bytes:
             "pool": decision.pool,
             "rule": decision.rule,
             "steps": [list(step) for step in decision.steps],
-            "postings": {p.person: [p.weight, p.share, p.before, p.after] for p in decision.postings},
+            "postings": {posting[0]: posting[1:] for posting in decision.postings},
             "passed": {p.person: [p.code, p.fact] for p in decision.passed},
             **_grants_document(decision),
         }
@@ -120,12 +116,15 @@ def _grants_document(decision: Decision) -> dict[str, Any]:
 
 
 def _standing_document(standing: Standing) -> list[Any]:
-    row = [standing.balance, standing.last_seq, standing.open_leads, int(standing.paused)]
-    facts = _presence_document(standing.presence) if standing.presence is not HERE else {}
-    if standing.windows:
-        facts["windows"] = {key: [window.used, window.frees] for key, window in standing.windows.items()}
-    if standing.grant.units:
-        facts["grant"] = [standing.grant.units, standing.grant.until]
+    balance, last_seq, open_leads, paused, grant, presence, windows = standing
+    row = [balance, last_seq, open_leads, int(paused)]
+    if presence is HERE and not windows and not grant.units:
+        return row
+    facts = _presence_document(presence) if presence is not HERE else {}
+    if windows:
+        facts["windows"] = {key: [window.used, window.frees] for key, window in windows.items()}
+    if grant.units:
+        facts["grant"] = [grant.units, grant.until]
     return [*row, facts] if facts else row
 
 

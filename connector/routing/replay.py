@@ -193,9 +193,9 @@ class Replay:
         if case.excluded:
             instead = dict(past)
             had = tuple(dict.fromkeys(filter(None, (instead.get(person, person) for person in case.excluded))))
-            case = replace(case, excluded=had)
+            case = case._replace(excluded=had)
         if entry.learned is not None:
-            case = replace(case, facets=self._known(case.facets, entry.learned))
+            case = case._replace(facets=self._known(case.facets, entry.learned))
         decision = decide(case, self._draft, self._shadow)
         self._assumed += self._shadow.assumed or entry.gone
         return decision

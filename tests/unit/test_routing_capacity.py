@@ -338,9 +338,8 @@ def test_every_decision_recomputes_to_the_same_bytes(
     rule_set, book = situation
     document = canonical(to_document(rule_set))
     stored = from_document(json.loads(document))
-    case = replace(
-        _case("lead-1"), known=known, waited_out=waited_out, facets=DUE if enterprise else Facets(country="DE")
-    )
+    facets = DUE if enterprise else Facets(country="DE")
+    case = _case("lead-1")._replace(known=known, waited_out=waited_out, facets=facets)
 
     decision = decide(case, CompiledRules(stored), book)
     record = record_of(decision, book)
@@ -370,7 +369,7 @@ def test_a_lead_that_waits_says_a_true_reason_for_everybody_who_could_have_had_i
 ) -> None:
     """R44"""
     rule_set, book = situation
-    case = replace(_case("lead-1"), facets=DUE if enterprise else Facets(country="DE"))
+    case = _case("lead-1")._replace(facets=DUE if enterprise else Facets(country="DE"))
 
     decision = decide(case, CompiledRules(rule_set), book)
 
