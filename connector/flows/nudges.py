@@ -88,13 +88,18 @@ def reminder_done(lead: LeadRow, row: ResponseRow) -> list[NewCommand]:
     return [_command(lead, _reminder(row), {"status": "done"})] if row.reminded and lead.connection else []
 
 
-def taken(settings: Settings, lead: LeadRow, row: ResponseRow, cause: tuple[str, str], to: str) -> list[NewCommand]:
-    """Return what tells the earlier owner where the lead went and why; it closes their task."""
+def taken(
+    settings: Settings, lead: LeadRow, row: ResponseRow, cause: tuple[str, str], to: str, again: int | None
+) -> list[NewCommand]:
+    """Return what tells the earlier owner where the lead went and why; it closes their task.
+
+    `again` is the number of their assignment where they had the lead before.
+    """
     connection = settings.connections.get(str(lead.connection))
     kind = "task" if connection and connection.rep_tasks else "taken"
     texts = ("taken", cause[0])
     facts = {"owner": _name(settings, to), **_fact(cause)}
-    key = f"{kind}:{lead.id}:{row.owner}"
+    key = write.task_key(lead.id, row.owner, again, kind)
     told = _with(_task(settings, lead, row.owner, key, texts, facts), status="done")
     return [*told, *reminder_done(lead, row)]
 

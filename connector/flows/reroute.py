@@ -112,7 +112,8 @@ def _decide(tx: Transaction, active: Active, book: Book, each: Decided) -> Fate:
     leads.assign(tx, row, owner=to, connection=connection, pool=decision.pool, reason=reason, now=tx.now())
     lead = route.lead_from(row.data)
     respond_by = _offered(tx, active, case, to)
-    handover = write.Handover(row.id, lead, to, connection, reason, row.correlation, tx.now(), respond_by)
+    again = write.again_number(decisions.owners_of_lead(tx, row.id), to)
+    handover = write.Handover(row.id, lead, to, connection, reason, row.correlation, tx.now(), respond_by, again)
     commands.put(tx, write.reassign(active.settings, handover))
     return Fate.MOVED
 

@@ -199,6 +199,7 @@ def _give(ended: Ended, decision: Decision, reason: str) -> None:
     if offered is not None:
         escalated = any(code == "manager" for code, _ in decision.steps)
         responses.put(tx, follow(offered, ended.row, pinned=escalated))
+    given = decisions.owners_of_lead(tx, lead.id)
     handover = write.Handover(
         lead_id=lead.id,
         lead=route.lead_from(lead.data),
@@ -208,8 +209,10 @@ def _give(ended: Ended, decision: Decision, reason: str) -> None:
         correlation=lead.correlation,
         at=tx.now(),
         respond_by=offered.touch_due if offered else None,
+        again=write.again_number(given, owner),
     )
-    told = nudges.taken(settings, lead, ended.row, ended.cause, owner)
+    before = write.again_number(given, ended.row.owner)
+    told = nudges.taken(settings, lead, ended.row, ended.cause, owner, before)
     commands.put(tx, [*_moved(settings, lead, handover), *told])
 
 

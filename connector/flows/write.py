@@ -1,7 +1,7 @@
 """Which commands follow from a decision. Pure: values in, commands out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -52,11 +52,28 @@ class Handover(NamedTuple):
     at: datetime
     #: Until when the owner should have responded; None where nobody watches that.
     respond_by: datetime | None = None
+    #: The number of this assignment where its owner had the lead before; None where it is their first.
+    again: int | None = None
 
 
 def lead_key(lead: UUID) -> str:
     """Return our key of a lead in every CRM."""
     return f"{_LEAD}{lead}"
+
+
+def task_key(lead: UUID, owner: str, again: int | None, kind: str = "task") -> str:
+    """Return our key of what an owner is told about a lead; each time they get it back has one of its own."""
+    return ":".join((kind, str(lead), owner, *([str(again)] if again else [])))
+
+
+def again_number(given: Sequence[tuple[int, str]], owner: str) -> int | None:
+    """Return the number of the assignment by which a person got a lead back last; None where they had it once.
+
+    `given` are the numbers and owners of all assignments of the lead; who came out again had it all the while.
+    """
+    before = (None, *(person for _, person in given))
+    starts = [number for (number, person), last in zip(given, before, strict=False) if person == owner != last]
+    return starts[-1] if len(starts) > 1 else None
 
 
 def lead_fields(lead: Lead) -> dict[str, Value]:
@@ -79,7 +96,7 @@ def hand_over(settings: Settings, handover: Handover) -> list[NewCommand]:
     fields |= _respond_by(handover)
     commands = [_lead_command(handover, fields, "assign")]
     if connection.rep_tasks:
-        commands.append(_task(handover, owner, "new", f"task:{handover.lead_id}:{handover.owner}"))
+        commands.append(_task(handover, owner, "new", task_key(handover.lead_id, handover.owner, handover.again)))
     return commands
 
 
@@ -90,7 +107,7 @@ def reassign(settings: Settings, handover: Handover) -> list[NewCommand]:
     fields |= offered_anew(handover.respond_by)
     commands = [_lead_command(handover, fields, "reassign")]
     if settings.connections[handover.connection].rep_tasks:
-        commands.append(_task(handover, owner, "new", f"task:{handover.lead_id}:{handover.owner}"))
+        commands.append(_task(handover, owner, "new", task_key(handover.lead_id, handover.owner, handover.again)))
     return commands
 
 

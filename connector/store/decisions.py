@@ -49,6 +49,13 @@ def of_lead(tx: Transaction, lead: UUID) -> list[DecisionRow]:
     return _rows(tx, "WHERE lead_id = %s ORDER BY assign_seq", lead)
 
 
+def owners_of_lead(tx: Transaction, lead: UUID) -> list[tuple[int, str]]:
+    """Return the number of each assignment of a lead with the owner it was given, first to last."""
+    return tx.all(
+        "SELECT assign_seq, owner FROM decision WHERE lead_id = %s AND owner IS NOT NULL ORDER BY assign_seq", lead
+    )
+
+
 def since(tx: Transaction, seq: int, limit: int) -> list[DecisionRow]:
     """Return decisions after a sequence number, in order."""
     return _rows(tx, "WHERE seq > %s ORDER BY seq LIMIT %s", seq, limit)

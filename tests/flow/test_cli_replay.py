@@ -1,6 +1,7 @@
 """`hearback rules diff`, `replay` and `reroute`: what a change of rules means, before and after it is in force."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -325,6 +326,34 @@ def test_who_comes_out_again_keeps_the_lead_and_hears_nothing(desk: Desk) -> Non
     assert desk.rows("SELECT assigned_at, reason FROM lead") == [assigned]
     assert desk.rows("SELECT open_leads FROM ledger_entry WHERE person = 'lukas.huber'") == [(1,)]
     assert reroute.affected(desk.services) == []
+
+
+def test_who_gets_a_lead_back_gets_a_task_of_its_own(desk: Desk) -> None:
+    """A lead that goes A, B, A, B: each time is a task; what was written of the first time keeps its key."""
+    answer(desk, BERLIN)
+    ((lead, first),) = desk.rows("SELECT id, owner FROM lead")
+    for member in (first, "lukas.huber", first, "lukas.huber"):
+        sole_berlin(desk, member)
+        reroute.work(desk.services)
+        desk.send()
+
+    assert owners(desk) == {str(lead): "lukas.huber"}
+    tasks = {fields["key"]: fields["owner"] for fields in desk.crm.records.values() if fields["key"].startswith("task")}
+    people = desk.services.current().settings.people
+    assert tasks == {
+        f"task:{lead}:{first}": people[first].users["sandbox"],
+        f"task:{lead}:lukas.huber": "U-1005",
+        f"task:{lead}:{first}:4": people[first].users["sandbox"],
+        f"task:{lead}:lukas.huber:5": "U-1005",
+    }
+
+
+def sole_berlin(desk: Desk, person: str) -> None:
+    """Publish rules by which one person has Berlin."""
+    path = desk.folder / "territories.csv"
+    said = re.sub(r"10115\.\.14199,(,{10}).*", rf"10115..14199,\1,,{person}", path.read_text("utf-8"))
+    path.write_text(said, "utf-8")
+    desk.publish()
 
 
 def test_a_lead_nobody_new_can_take_stays_with_its_owner(desk: Desk) -> None:
