@@ -142,3 +142,15 @@ def test_the_job_queue_finds_the_schema_its_installed_version_expects(
         "connector/store/migrations/versions/ with the SQL of procrastinate/sql/migrations/ that is new since the last "
         "one; procrastinate_schema.sql itself is frozen, revision 0001 has run elsewhere"
     )
+
+
+def test_what_refuses_a_change_refuses_to_be_emptied_too(database_url: str) -> None:
+    """P7, P8: TRUNCATE fires no trigger of rows."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE tgfoid = 'refuse_change'::regproc"
+        ).fetchall()
+        assert len(found) == 10
+        for (table,) in found:
+            with pytest.raises(psycopg.errors.RestrictViolation, match=f"{table} is append-only"):
+                connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.Identifier(table)))
