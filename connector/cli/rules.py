@@ -12,6 +12,7 @@ from connector.cli.differing import diff
 from connector.cli.findings import complaints
 from connector.cli.folder import tell, valid
 from connector.cli.listing import as_json, limit_option, show
+from connector.cli.openings import closed_pools
 from connector.cli.replaying import replay
 from connector.cli.rerouting import reroute, tell_affected
 from connector.cli.session import services_of
@@ -38,7 +39,7 @@ rules.add_command(reroute)
 def check() -> None:
     """Look for mistakes in the rules.
 
-    Rules no lead reaches, rules at odds, postal codes no rule takes, pools without anybody.
+    Rules no lead reaches, rules at odds, postal codes no rule takes, pools with nobody active or at work.
     """
     found = _checked(valid())
     tell(found)
@@ -109,5 +110,6 @@ def rollback(version: str) -> None:
 def _checked(loaded: Loaded) -> list[Complaint]:
     settings = loaded.settings
     assert settings is not None
-    today = datetime.now(ZoneInfo(settings.timezone)).date()
-    return complaints(analyse(settings.rule_set, today), loaded.rule_lines, settings.rule_set.fallback)
+    now = datetime.now(ZoneInfo(settings.timezone))
+    found = complaints(analyse(settings.rule_set, now.date()), loaded.rule_lines, settings.rule_set.fallback)
+    return [*found, *closed_pools(settings, now)]

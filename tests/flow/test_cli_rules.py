@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -101,6 +102,30 @@ def test_a_pool_without_anybody_active_is_an_error(folder: Path) -> None:
 
     assert done.exit_code == 1
     assert "routing.yaml:1: nobody in pool 'us-central' is active" in done.output
+
+
+@pytest.mark.parametrize(("days", "told"), [(7, False), (20, True)])
+def test_a_pool_with_nobody_at_work_for_14_days_is_a_warning(folder: Path, days: int, told: bool) -> None:
+    """R32: one is on leave, the other has not begun."""
+    today = datetime.now(UTC).date()
+    back = today + timedelta(days=days)
+    absences = f"person,from,to\ntyler.jensen,{today - timedelta(days=2)},{back}\n"
+    (folder / "absences.csv").write_text(absences, "utf-8")
+    begins(folder, "grace.okafor", back)
+
+    done = rules("check")
+
+    warning = "warning: routing.yaml:1: nobody in pool 'us-central' is at work in the next 14 days"
+    assert (warning in done.output) is told
+    assert done.output.count("is at work in") == told
+    assert done.exit_code == 0
+
+
+def begins(folder: Path, person: str, day: date) -> None:
+    file = folder / "people.csv"
+    header, *rows = file.read_text("utf-8").splitlines()
+    changed = [f"{row},{day if row.startswith(f'{person},') else ''}" for row in rows]
+    file.write_text("\n".join([f"{header},starts", *changed]) + "\n", "utf-8")
 
 
 def deactivate(folder: Path, person: str) -> None:
