@@ -10,6 +10,7 @@ from connector import publishing
 from connector.cli.cut_picture import draw
 from connector.cli.folder import valid
 from connector.cli.listing import as_json, show, show_one
+from connector.cli.options import since_option
 from connector.cli.session import services_of
 from connector.errors import HearbackError
 from connector.flows.balance import balance as proposed
@@ -18,23 +19,12 @@ from connector.routing.balancing import Proposal
 from connector.routing.recut import Row, rows
 from connector.settings.rewriting import Edit, Rewritten, rewritten
 
-#: The longest time to look back, in days.
-CENTURY = 36_525
-
 NOT_PROVED = "The search ran out of time: the best cut may cost {gap:.0%} less, and another run may find another one."
-
-
-def days(text: str) -> timedelta:
-    """Return a number of days like 90d."""
-    number = text.removesuffix("d")
-    if not (number.isascii() and number.isdecimal() and 0 < int(number) <= CENTURY):
-        raise click.BadParameter(f"'{text}' is no number of days: write it like 90d")
-    return timedelta(days=int(number))
 
 
 @click.command()
 @click.argument("country", type=str.upper)
-@click.option("--since", type=days, default="90d", show_default=True, help="Count the leads of so many days.")
+@since_option
 @click.option(
     "--digits",
     type=click.IntRange(min=1),

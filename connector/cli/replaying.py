@@ -1,7 +1,6 @@
 """`hearback rules replay`: what a draft would have done with the leads of the last days."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from connector.cli.listing import as_json, show_one
+from connector.cli.options import since_option
 from connector.cli.progress import bar
 from connector.cli.versions import drafted, one_version, published_settings
 from connector.flows import replay as flow
@@ -21,25 +21,12 @@ from connector.store import Store, embedded
 
 #: More would scroll the sums off the screen.
 SHOWN = 20
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _DEAD = ("never", "shadowed", "dead")
-
-
-def window(_context: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
-    """Read how far back to go.
-
-    Raises:
-        BadParameter: it is no number of hours, days or weeks.
-    """
-    found = re.fullmatch(r"([1-9][0-9]{0,3})([hdw])", text.strip())
-    if found is None:
-        raise click.BadParameter(f"'{text}' is no length of time: write hours, days or weeks, like 36h, 90d or 12w")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 @click.command()
 @click.argument("version", default="")
-@click.option("--since", default="90d", show_default=True, callback=window, help="How far back: hours, days or weeks.")
+@since_option
 @as_json
 def replay(version: str, since: timedelta, as_json: bool) -> None:
     """Show who would own the leads of the last days under other rules.

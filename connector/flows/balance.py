@@ -32,7 +32,7 @@ def balance(store: Store, settings: Settings, country: str, *, since: timedelta,
     leads = _leads(store, settings, cut, since)
     if not leads:
         raise HearbackError(
-            f"no lead of the last {since.days} days was given by a postal rule of {country}: "
+            f"no lead of that time was given by a postal rule of {country}: "
             "give a longer time with --since, like --since 365d"
         )
     return propose(cut, carried, leads, digits=digits or AREA_DIGITS[country])

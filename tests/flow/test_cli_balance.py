@@ -206,9 +206,9 @@ def test_areas_may_be_finer(folder: Path, history: History) -> None:
     ("arguments", "told"),
     [
         (["AT"], "areas of AT cannot be told: only countries with postal codes of a fixed number of digits"),
-        (["PL"], "no lead of the last 90 days was given by a postal rule of PL"),
+        (["PL"], "no lead of that time was given by a postal rule of PL"),
         (["PL", "--digits", "5"], "a postal code of PL has 5 digits: give fewer with --digits"),
-        (["PL", "--since", "1d"], "no lead of the last 1 days"),
+        (["PL", "--since", "1d"], "no lead of that time"),
     ],
 )
 def test_what_cannot_be_balanced_is_told_in_one_line(folder: Path, arguments: list[str], told: str) -> None:
@@ -243,11 +243,14 @@ def test_somebody_who_left_cannot_get_areas(folder: Path) -> None:
     assert "nobody active stands behind zofia.krawczyk" in balance("PL").stderr
 
 
-def test_a_time_is_a_number_of_days(folder: Path) -> None:
-    done = balance("PL", "--since", "soon")
+def test_a_time_is_hours_days_or_weeks_as_for_replay(folder: Path, history: History) -> None:
+    history.add(POLAND, country="PL")
 
-    assert done.exit_code == 2
-    assert "'soon' is no number of days: write it like 90d" in done.stderr
+    assert balance("PL", "--since", "2w").exit_code == 0
+    refused = balance("PL", "--since", "soon")
+
+    assert refused.exit_code == 2
+    assert "'soon' is no length of time: write hours, days or weeks, like 36h, 90d or 12w" in refused.stderr
 
 
 def test_a_file_that_cannot_be_written_is_named(folder: Path, history: History, tmp_path: Path) -> None:
