@@ -195,7 +195,7 @@ def explain(record: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
         return names.get(person, person)
 
     lines = [_step(code, detail, names) for code, detail in record["steps"]]
-    for person, (weight, share, before, after) in record["postings"].items():
+    for person, (weight, share, before, after) in _shared(record).items():
         mark = "takes it" if person == record["owner"] else "waits"
         lines.append(
             f"{name(person)} (weight {weight}) was owed {_turns(before)}, is credited {_turns(share)} of this lead, "
@@ -207,6 +207,12 @@ def explain(record: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     if record["owner"]:
         lines.append(f"Owner: {name(record['owner'])} in {record['connection']}.")
     return lines
+
+
+def _shared(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the postings, none where the only one who could take the lead took it: nobody owes them anything."""
+    postings: Mapping[str, Any] = record["postings"]
+    return {} if list(postings) == [record["owner"]] else postings
 
 
 def _passed(code: str, fact: str) -> str:

@@ -102,7 +102,6 @@ def test_a_language_without_texts_gets_english() -> None:
                 "Territory rule berlin is the first that fits.",
                 "Pool north: nobody can take a lead now.",
                 "Pool south: whoever is owed most takes the lead.",
-                "Cleo Seidel (weight 1) was owed 0, is credited +1.00 of this lead, takes it: now owed 0.",
                 "Anna Brandt is at the limit of open leads (40/40).",
                 "Bert Nowicki is at the limit of open leads (40/40).",
                 "Owner: Cleo Seidel in crm.",
@@ -191,7 +190,6 @@ def test_a_turn_in_a_rule_of_one_rep_reads_as_theirs() -> None:
     assert lines == [
         "Territory rule vip is the first that fits.",
         "The territory belongs to Cleo Seidel.",
-        "Cleo Seidel (weight 1) was owed 0, is credited +1.00 of this lead, takes it: now owed 0.",
         "Owner: Cleo Seidel in crm.",
     ]
 
