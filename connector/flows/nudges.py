@@ -14,6 +14,8 @@ from connector.store.commands import NewCommand
 from connector.store.leads import LeadRow
 from connector.store.responses import ResponseRow
 
+#: The cause of a move that nobody's answer, or silence, brought about.
+RULES_CHANGED = ("rules_changed", "")
 #: How our tasks on a lead begin; whoever ticks one has seen to the lead.
 TASKS = frozenset(("task", "again", "remind"))
 
@@ -53,6 +55,11 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "de": "Sie haben ihn abgelehnt ({verdict}), deshalb hat den Lead jetzt {owner}.",
         "pl": "Lead odrzucony ({verdict}), dlatego przejmuje go {owner}.",
     },
+    "rules_changed": {
+        "en": "The rules for leads have changed, so {owner} has the lead now.",
+        "de": "Die Regeln für Leads haben sich geändert, deshalb hat den Lead jetzt {owner}.",
+        "pl": "Zmieniły się reguły przydziału, dlatego lead przejmuje {owner}.",
+    },
     "manager": {
         "en": "No response yet: {name}",
         "de": "Noch keine Reaktion: {name}",
@@ -89,7 +96,7 @@ def reminder_done(lead: LeadRow, row: ResponseRow) -> list[NewCommand]:
 
 
 def taken(
-    settings: Settings, lead: LeadRow, row: ResponseRow, cause: tuple[str, str], to: str, again: int | None
+    settings: Settings, lead: LeadRow, owner: str, cause: tuple[str, str], to: str, again: int | None
 ) -> list[NewCommand]:
     """Return what tells the earlier owner where the lead went and why; it closes their task.
 
@@ -99,9 +106,8 @@ def taken(
     kind = "task" if connection and connection.rep_tasks else "taken"
     texts = ("taken", cause[0])
     facts = {"owner": _name(settings, to), **_fact(cause)}
-    key = write.task_key(lead.id, row.owner, again, kind)
-    told = _with(_task(settings, lead, row.owner, key, texts, facts), status="done")
-    return [*told, *reminder_done(lead, row)]
+    key = write.task_key(lead.id, owner, again, kind)
+    return _with(_task(settings, lead, owner, key, texts, facts), status="done")
 
 
 def ask_manager(
@@ -160,7 +166,8 @@ def _in_words(name: str, fact: str, language: str, person: Person) -> str:
 
 def _fact(cause: tuple[str, str]) -> dict[str, str]:
     code, detail = cause
-    return {"verdict" if code == "rejected" else "due": detail.partition(":")[2]}
+    fact = detail.partition(":")[2]
+    return {"verdict" if code == "rejected" else "due": fact} if fact else {}
 
 
 def _due(row: ResponseRow) -> datetime:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from connector.flows import route, write
+from connector.flows import nudges, route, write
 from connector.flows.offers import follow, offer
 from connector.model.lead import Lead
 from connector.model.routing import Rule
@@ -111,10 +111,14 @@ def _decide(tx: Transaction, active: Active, book: Book, each: Decided) -> Fate:
     to, connection = str(decision.owner), str(decision.connection)
     leads.assign(tx, row, owner=to, connection=connection, pool=decision.pool, reason=reason, now=tx.now())
     lead = route.lead_from(row.data)
+    reminded = responses.read(tx, row.id)
     respond_by = _offered(tx, active, case, to)
-    again = write.again_number(decisions.owners_of_lead(tx, row.id), to)
+    given = decisions.owners_of_lead(tx, row.id)
+    again, before = write.again_number(given, to), write.again_number(given, owner)
     handover = write.Handover(row.id, lead, to, connection, reason, row.correlation, tx.now(), respond_by, again)
-    commands.put(tx, write.reassign(active.settings, handover))
+    told = nudges.taken(active.settings, row, owner, nudges.RULES_CHANGED, to, before)
+    told += nudges.reminder_done(row, reminded) if reminded else []
+    commands.put(tx, [*write.reassign(active.settings, handover), *told])
     return Fate.MOVED
 
 

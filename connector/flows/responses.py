@@ -212,8 +212,8 @@ def _give(ended: Ended, decision: Decision, reason: str) -> None:
         again=write.again_number(given, owner),
     )
     before = write.again_number(given, ended.row.owner)
-    told = nudges.taken(settings, lead, ended.row, ended.cause, owner, before)
-    commands.put(tx, [*_moved(settings, lead, handover), *told])
+    told = nudges.taken(settings, lead, ended.row.owner, ended.cause, owner, before)
+    commands.put(tx, [*_moved(settings, lead, handover), *told, *nudges.reminder_done(lead, ended.row)])
 
 
 def _moved(settings: Settings, lead: LeadRow, handover: write.Handover) -> list[NewCommand]:

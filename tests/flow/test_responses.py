@@ -21,7 +21,7 @@ from frontline import START, Frontline
 from connector.adapters.sandbox.crm.sender import signature
 from connector.adapters.sandbox.process import SandboxProcess
 from connector.errors import StoreUnavailable
-from connector.flows import responses, sync
+from connector.flows import reroute, responses, sync
 from connector.flows.accept import accept
 from connector.jobs import Workers
 from connector.model.crm import ObjectType
@@ -563,9 +563,8 @@ def told(line: Frontline, crm: SandboxProcess, seen: int) -> int:
     return int(answer["cursor"])
 
 
-def test_reps_answer_through_the_webhooks_of_their_crm(database_url: str, tmp_path: Path, crm: SandboxProcess) -> None:
-    """R22, R9, P9: a reject, then an acceptance, then a response; our own writes come back and are no news."""
-    line = Frontline(database_url, tmp_path, response=ACCEPT)
+def staffed(line: Frontline, crm: SandboxProcess) -> Frontline:
+    """Let everybody of the organisation work in a CRM."""
     people = line.services.current().settings.people
     line.edit("hearback.yaml", "http://127.0.0.1:8651", crm.url)
     line.publish()
@@ -575,6 +574,39 @@ def test_reps_answer_through_the_webhooks_of_their_crm(database_url: str, tmp_pa
     for person in people.values():
         if user := person.users.get("sandbox"):
             crm.create("users", {"Name": person.name, "Email": person.email}, id_=user, actor="administrator")
+    return line
+
+
+def test_who_loses_a_lead_to_new_rules_hears_of_it_in_the_crm(
+    database_url: str, tmp_path: Path, crm: SandboxProcess
+) -> None:
+    """The task and the reminder of the earlier owner are closed, in their language; the new owner has one."""
+    line = staffed(Frontline(database_url, tmp_path), crm)
+    line.post(nachname="Kos", email="jan@kos.example", plz="10115", land="DE")
+    line.work()
+    line.look(START + 2.5 * HOUR)
+    ((lead, first),) = line.rows("SELECT id, owner FROM lead")
+    line.edit("territories.csv", "10115..14199,,,,,,,,,,,,de-north,", "10115..14199,,,,,,,,,,,,,lukas.huber")
+    line.publish()
+
+    assert reroute.work(line.services) == {reroute.Fate.MOVED: 1}
+    line.send()
+
+    def task(key: str) -> tuple[str, str, str]:
+        ((record,),) = line.rows("SELECT record_id FROM binding WHERE key = %s", key)
+        shown = crm.read("tasks", record)
+        return shown["OwnerId"], shown["Status"], shown["Body"]
+
+    said = "Die Regeln für Leads haben sich geändert, deshalb hat den Lead jetzt Lukas Huber."
+    assert task(f"task:{lead}:{first}") == (line.user(first), "Done", said)
+    assert task(f"remind:{lead}:1:{first}")[:2] == (line.user(first), "Done")
+    assert task(f"task:{lead}:lukas.huber")[:2] == (line.user("lukas.huber"), "Open")
+    line.close()
+
+
+def test_reps_answer_through_the_webhooks_of_their_crm(database_url: str, tmp_path: Path, crm: SandboxProcess) -> None:
+    """R22, R9, P9: a reject, then an acceptance, then a response; our own writes come back and are no news."""
+    line = staffed(Frontline(database_url, tmp_path, response=ACCEPT), crm)
     line.post(nachname="Kos", email="jan@kos.example", plz="00-950", land="PL")
     line.work()
     line.send()
