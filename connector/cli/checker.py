@@ -6,6 +6,9 @@ It shows that the decisions are complete and unchanged, that the seals form one 
 booked as the ledger's rule says: shares add up to one turn, the one most owed got the lead, and each balance goes
 on from where it was. Whether a rule matched a lead is checked by `hearback verify`, which takes each decision again.
 
+A lead of a batch that was handed out at once goes to the one its record says was chosen, who need not be owed most.
+Its turn is checked like the others; that the choice made all balances as even as they can be is not.
+
 Each line is a JSON object: {"decision", "digest", "record"}, {"rule_set", "document"} or {"seal", "first", "last"}.
 """
 
@@ -68,9 +71,9 @@ class Checker:
         if not number == written["seq"] == self.counts["decisions"]:
             self.problems.append(f"decision {number}: out of order, or one before it is missing")
         self._needed.add(written["rule_set"])
-        self._turn(number, written["owner"], written["postings"])
+        self._turn(number, written["owner"], written["postings"], _chosen(written))
 
-    def _turn(self, number: int, owner: str, postings: dict[str, list[int]]) -> None:
+    def _turn(self, number: int, owner: str, postings: dict[str, list[int]], chosen: str) -> None:
         """Check one turn; a posting is [weight, share, balance before, balance after]."""
         if not postings:
             return
@@ -82,9 +85,11 @@ class Checker:
                 self.problems.append(f"decision {number}: {person}'s balance does not go on from where it was")
             if after != before + share - (TURN if person == owner else 0):
                 self.problems.append(f"decision {number}: {person}'s balance is booked wrong")
-            if person == owner and before + share != most:
+            if person == owner and not chosen and before + share != most:
                 self.problems.append(f"decision {number}: somebody was owed more than {person}")
             self._balances[person] = after
+        if chosen and chosen != owner:
+            self.problems.append(f"decision {number}: {chosen} was chosen, and {owner} has the lead")
 
     def _rule_set(self, entry: dict[str, Any]) -> None:
         self.counts["rule sets"] += 1
@@ -99,6 +104,11 @@ class Checker:
         if first != self._sealed + 1 or last > len(self._digests) or whole.hex() != entry["seal"]:
             self.problems.append(f"the seal over {first} to {last} is broken")
         self._seal, self._sealed = bytes.fromhex(entry["seal"]), last
+
+
+def _chosen(written: dict[str, Any]) -> str:
+    """Return who was chosen when a batch was handed out at once, "" for an ordinary turn."""
+    return written["case"]["chosen"] if any(code == "at_once" for code, _ in written["steps"]) else ""
 
 
 def main() -> int:

@@ -23,13 +23,18 @@ def import_() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--profile", required=True, help="How this mail house writes its files (card_profiles in hearback.yaml).")
 @click.option("--batch", default="", help="The batch's name; the file's name if not given.")
-def cards(file: Path, profile: str, batch: str) -> None:
+@click.option(
+    "--at-once",
+    is_flag=True,
+    help="Hand the leads out together, up to 200 at a time: as many as there is room for, then as evenly as can be.",
+)
+def cards(file: Path, profile: str, batch: str, *, at_once: bool) -> None:
     """Import response cards.
 
     Safe to run again after an interruption. Rows that cannot be read go to FILE's neighbour .rejects.csv.
     """
     with services_of() as services:
-        imported = _with_progress(services, file, profile, batch)
+        imported = _with_progress(services, file, profile, batch, at_once=at_once)
     click.echo(f"{imported.stored} cards stored, {imported.known} were known, {len(imported.rejects)} rejected.")
     if imported.rejects:
         rejects = _write_rejects(file, imported)
@@ -37,13 +42,18 @@ def cards(file: Path, profile: str, batch: str) -> None:
         sys.exit(1)
 
 
-def _with_progress(services: Services, file: Path, profile: str, batch: str) -> Imported:
+def _with_progress(services: Services, file: Path, profile: str, batch: str, *, at_once: bool) -> Imported:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(file.name, total=file.stat().st_size)
         return import_cards(
-            services, file, profile=profile, batch=batch, progress=lambda done: bar.update(task, completed=done)
+            services,
+            file,
+            profile=profile,
+            batch=batch,
+            at_once=at_once,
+            progress=lambda done: bar.update(task, completed=done),
         )
 
 

@@ -1,6 +1,6 @@
 """Batch files: one row is one delivery, stored like any other; resumable and idempotent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 from connector.errors import ConfigurationError
 from connector.flows.accept import accept_many
-from connector.model.delivery import Delivery
+from connector.model.delivery import AT_ONCE, Delivery
 from connector.services import Services
 from connector.settings.values import CardProfile, Settings
 from connector.sources.cards import Reject, Row, card_body, read_batch
@@ -34,12 +34,14 @@ def import_cards(
     *,
     profile: str,
     batch: str = "",
+    at_once: bool = False,
     progress: Callable[[int], None] = lambda _bytes: None,
 ) -> Imported:
     """Store every card of a mail house's file as a delivery.
 
     Running it again, also after it was killed, stores only what is missing: a card is known by
-    house, batch (the file's name unless given) and record number.
+    house, batch (the file's name unless given) and record number. With `at_once` the leads are handed out together
+    and not one by one; cards that are known already stay as they were imported.
 
     Raises:
         ConfigurationError: no such profile, or no source of kind `cards`.
@@ -48,25 +50,31 @@ def import_cards(
     settings = services.current().settings
     layout = _profile(settings, profile)
     source = _source(settings)
-    imported = Imported()
+    imported, query = Imported(), {"profile": profile, **(AT_ONCE if at_once else {})}
     with file.open("rb") as stream:
         for rows in _chunks(_read(stream, layout)):
-            _store(services, source, profile, batch or file.stem, rows, imported)
+            _store(services, source, query, batch or file.stem, rows, imported)
             progress(stream.tell())
     return imported
 
 
 def _store(
-    services: Services, source: str, profile: str, batch: str, rows: list[Row | Reject], imported: Imported
+    services: Services,
+    source: str,
+    query: Mapping[str, str],
+    batch: str,
+    rows: list[Row | Reject],
+    imported: Imported,
 ) -> None:
     cards = [row for row in rows if isinstance(row, Row)]
     imported.rejects.extend(row for row in rows if isinstance(row, Reject))
-    stored = accept_many(services, [_delivery(source, profile, batch, row) for row in cards])
+    stored = accept_many(services, [_delivery(source, query, batch, row) for row in cards])
     imported.stored += stored
     imported.known += len(cards) - stored
 
 
-def _delivery(source: str, profile: str, batch: str, row: Row) -> Delivery:
+def _delivery(source: str, query: Mapping[str, str], batch: str, row: Row) -> Delivery:
+    profile = query["profile"]
     return Delivery(
         id=uuid5(CARDS, f"{profile}\n{batch}\n{row.record}"),
         source=source,
@@ -74,7 +82,7 @@ def _delivery(source: str, profile: str, batch: str, row: Row) -> Delivery:
         content_type="application/json",
         body=card_body(profile, batch, row),
         headers={},
-        query={"profile": profile},
+        query=query,
     )
 
 

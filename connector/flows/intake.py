@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from connector.flows import held, read, route, write
+from connector.flows import at_once, held, read, route, write
 from connector.flows.batches import work_off
 from connector.flows.read import Aside, Prepared
 from connector.model.delivery import Fate
@@ -37,7 +37,8 @@ def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> None:
     book = route.load_book(tx, active)
     # Whoever waits comes first, also for room that opened a moment ago.
     held.drain(tx, active, book)
-    batch = route.decide_all(tx, active, matched, book)
+    chosen = at_once.chosen(tx, active, matched, book)
+    batch = route.decide_all(tx, active, matched, book, chosen)
     route.save_book(tx, book)
     route.save(tx, batch)
     joined = [(m.prepared, m.joins) for m in matched if m.joins]

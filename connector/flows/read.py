@@ -7,7 +7,7 @@ from uuid import UUID
 
 from connector.errors import UnreadableDelivery
 from connector.matching import person_keys
-from connector.model.delivery import Delivery
+from connector.model.delivery import AT_ONCE, Delivery
 from connector.model.identity import new_id
 from connector.model.lead import Lead, Submission
 from connector.normalize import normalize
@@ -31,6 +31,8 @@ class Prepared(NamedTuple):
     key: str
     keys: tuple[tuple[str, str], ...]
     id: UUID
+    #: Its batch is to be handed out at once.
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,11 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
     suspicions = [reason for submission in submissions for reason in submission.suspicions]
     if suspicions and stored.verified != "released":
         return Aside(stored, "; ".join(dict.fromkeys(suspicions)))
+    # Anybody may post a form with any query; cards come from our own command.
+    at_once = source.kind == "cards" and AT_ONCE.items() <= delivery.query.items()
     return [
-        _prepared(stored, position, submission, settings, source) for position, submission in enumerate(submissions)
+        _prepared(stored, position, submission, settings, source)._replace(at_once=at_once)
+        for position, submission in enumerate(submissions)
     ]
 
 

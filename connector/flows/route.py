@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,8 @@ from connector.store.decisions import DecisionRow
 from connector.store.leads import LeadRow, NewLead
 from connector.store.responses import ResponseRow
 from connector.worktime import add_work, calendar
+
+NOBODY_CHOSEN: Mapping[str, str] = MappingProxyType({})
 
 _LEAD_FIELDS = tuple(f.name for f in fields(Lead))
 
@@ -116,14 +119,21 @@ def _entry(standing: Standing) -> ledger.Entry:
     return standing.balance, standing.last_seq, standing.open_leads, standing.grant.units, until
 
 
-def decide_all(tx: Transaction, active: Active, matched: Sequence[Matched], book: Book) -> Batch:
-    """Decide every lead that is new and collect what must be written; the ledger is locked."""
+def decide_all(
+    tx: Transaction, active: Active, matched: Sequence[Matched], book: Book, chosen: Mapping[str, str] = NOBODY_CHOSEN
+) -> Batch:
+    """Decide every lead that is new and collect what must be written; the ledger is locked.
+
+    `chosen`: whom a plan gives a lead, by its id.
+    """
     batch = Batch()
     salts: dict[UUID, tuple[Matched, Decision, str]] = {}
     for m in matched:
         if m.joins is not None:
             continue
-        salts[m.prepared.id] = _decide_new(tx, active, m, book, batch)
+        case = case_of(tx, active, m)
+        case = case._replace(chosen=chosen.get(case.lead, ""))
+        salts[m.prepared.id] = _decide_new(active, m, case, book, batch)
     stored = leads.by_ids(tx, [m.joins for m in matched if m.joins and m.joins not in salts])
     for m in matched:
         p = m.prepared
@@ -202,17 +212,16 @@ def lead_from(data: Mapping[str, Any]) -> Lead:
     return Lead(**values)
 
 
-def _decide_new(tx: Transaction, active: Active, m: Matched, book: Book, batch: Batch) -> tuple[Matched, Decision, str]:
+def case_of(tx: Transaction, active: Active, m: Matched) -> Case:
+    """Return the case of a new lead, without its snapshot."""
+    p = m.prepared
+    return Case(str(p.id), 1, tx.now(), facets(active, p.lead), _known(m.match))
+
+
+def _decide_new(active: Active, m: Matched, case: Case, book: Book, batch: Batch) -> tuple[Matched, Decision, str]:
     p = m.prepared
     salt, data = os.urandom(16), lead_data(p.lead)
-    case = Case(
-        lead=str(p.id),
-        assign_seq=1,
-        at=tx.now(),
-        facets=facets(active, p.lead),
-        known=_known(m.match),
-        snapshot=snapshot(data, salt),
-    )
+    case = case._replace(snapshot=snapshot(data, salt))
     if p.submission.is_test:
         decision = preview(active, case, book)
         reason = "test: nothing was written"

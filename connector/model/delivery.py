@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from uuid import UUID
+
+#: What the query of a card says when its batch is to be handed out at once.
+AT_ONCE: Mapping[str, str] = MappingProxyType({"handout": "at_once"})
 
 
 class DeliveryState(StrEnum):

@@ -68,6 +68,8 @@ class Case(NamedTuple):
     #: The lead waited longer than the rule set allows: the fallback owner takes it if nobody else can.
     waited_out: bool = False
     again: Again | None = None
+    #: Whom a plan for the whole batch gives the turn, if they may still take the lead.
+    chosen: str = ""
 
 
 class Decision(NamedTuple):
@@ -217,12 +219,11 @@ class _Deciding:
         return self._assigned(delegate)
 
     def _turn(self, pool: Pool, able: list[Member]) -> Decision:
-        """Give the lead to whoever of the able is owed most."""
+        """Give the lead to one of the able, as a turn of the pool."""
         if pool.absence is Absence.PACED:
             return self._paced_turn(pool, able)
         standings = {member.person: self.book.standing(member.person) for member in able}
-        owner, postings = _charged(pacing.weights(able, standings), standings)
-        self._note("turn", pool.key)
+        owner, postings = self._charged(pool, pacing.weights(able, standings), standings)
         return self._assigned(owner, pool=pool.key, postings=postings)
 
     def _paced_turn(self, pool: Pool, able: list[Member]) -> Decision:
@@ -230,12 +231,24 @@ class _Deciding:
         standings = {member.person: self.book.standing(member.person) for member in pool.members}
         weights = pacing.weights([*able, *self._away(pool)], standings)
         plain = {member.person: weights.pop(member.person) for member in able}
-        owner, postings = _charged(pacing.boosted(plain, standings, self.case.at), standings)
-        self._note("turn", pool.key)
+        owner, postings = self._charged(pool, pacing.boosted(plain, standings, self.case.at), standings)
         credited = {posting.person: posting.share for posting in postings}
         grants = pacing.used(plain, credited, standings, self.case.at)
         grants |= pacing.earned(plain, weights, standings, self.case.at)
         return self._assigned(owner, pool=pool.key, postings=postings, grants=grants)
+
+    def _charged(
+        self, pool: Pool, weights: Mapping[str, int], standings: Mapping[str, Standing]
+    ) -> tuple[str, tuple[Posting, ...]]:
+        """Charge the turn to the one chosen for it, else to whoever is owed most."""
+        chosen = self.case.chosen
+        if chosen and chosen not in weights:
+            self._note("at_once_passed", chosen)
+            chosen = ""
+        self._note("at_once" if chosen else "turn", pool.key)
+        rows = [standings[person] for person in weights]
+        balances, seqs = [row.balance for row in rows], [row.last_seq for row in rows]
+        return take_turn(contenders(weights, weights.values(), balances, seqs), chosen)
 
     def _away(self, pool: Pool) -> list[Member]:
         passed = ((member, self.passed.get(member.person)) for member in pool.members)
@@ -303,13 +316,6 @@ class _Deciding:
             grants=grants or {},
             tags=tuple(cap.key for cap in self.demand.caps or ()) if self.rule_set.caps else (),
         )
-
-
-def _charged(weights: Mapping[str, int], standings: Mapping[str, Standing]) -> tuple[str, tuple[Posting, ...]]:
-    """Charge the turn to whoever is owed most."""
-    rows = [standings[person] for person in weights]
-    balances, seqs = [row.balance for row in rows], [row.last_seq for row in rows]
-    return take_turn(contenders(weights, weights.values(), balances, seqs))
 
 
 _STEPS: Mapping[Step, Callable[[_Deciding], Decision | None]] = {

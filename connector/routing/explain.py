@@ -11,6 +11,7 @@ from connector.routing.response import Breach
 _SENTENCES: Mapping[str, Mapping[str, str]] = {
     "en": {
         "turn": "It was your turn in pool {pool} (territory {rule}).",
+        "at_once": "A batch was handed out at once, and this lead of pool {pool} fell to you (territory {rule}).",
         "rep": "Territory {rule} is yours.",
         "overflow": "Nobody in pool {first} could take it, and it was your turn in {pool}.",
         "fallback": "No territory fits this lead; you are the fallback owner.",
@@ -28,6 +29,7 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
     },
     "de": {
         "turn": "Sie waren im Pool {pool} an der Reihe (Gebiet {rule}).",
+        "at_once": "Ein Stapel wurde auf einmal verteilt; dieser Lead im Pool {pool} kam zu Ihnen (Gebiet {rule}).",
         "rep": "Das Gebiet {rule} gehört Ihnen.",
         "overflow": "Im Pool {first} konnte ihn niemand nehmen, und im Pool {pool} waren Sie an der Reihe.",
         "fallback": "Kein Gebiet passt zu diesem Lead; Sie sind als Auffangperson eingetragen.",
@@ -45,6 +47,7 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
     },
     "pl": {
         "turn": "W puli {pool} przyszła Twoja kolej (obszar {rule}).",
+        "at_once": "Całą partię rozdzielono naraz; ten lead z puli {pool} przypadł Tobie (obszar {rule}).",
         "rep": "Obszar {rule} należy do Ciebie.",
         "overflow": "W puli {first} nikt nie mógł go przyjąć, a w puli {pool} przyszła Twoja kolej.",
         "fallback": "Żaden obszar nie pasuje do tego leadu; jesteś osobą rezerwową.",
@@ -102,6 +105,8 @@ _STEPS: Mapping[str, str] = {
     "rule": "Territory rule {0} is the first that fits.",
     "no_rule": "No territory rule fits.",
     "turn": "Pool {0}: whoever is owed most takes the lead.",
+    "at_once": "Pool {0}: the batch was handed out at once, so that all balances end as even as they can.",
+    "at_once_passed": "The batch was handed out at once and gave it to {0}, who cannot take it any more.",
     "nobody_eligible": "Pool {0}: nobody can take a lead now.",
     "hold": "The lead waits in the holding queue for pool {0}.",
     "waited_out": "It waited longer than allowed ({0}).",
@@ -113,6 +118,7 @@ _STEPS: Mapping[str, str] = {
 #: The same where the rule names a rep and not a pool.
 _REP_STEPS: Mapping[str, str] = {
     "turn": "The territory belongs to {0}.",
+    "at_once": "The territory belongs to {0}.",
     "nobody_eligible": "The territory belongs to {0}, who cannot take a lead now.",
     "hold": "The lead waits in the holding queue for {0}.",
 }
@@ -182,7 +188,7 @@ def _reason(record: Mapping[str, Any], steps: Mapping[str, str], first: str) -> 
         return "next_open"
     if str(record["pool"]).startswith(_REP):
         return "rep"
-    return "overflow" if first else "turn"
+    return "at_once" if "at_once" in steps else "overflow" if first else "turn"
 
 
 def explain(record: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
@@ -235,7 +241,7 @@ def _step(code: str, detail: str, names: Mapping[str, str]) -> str:
         person, _, fact = detail.partition(":")
         said = fact.replace("_", " ") if code == "rejected" else f"{moment(fact, 'en', 'UTC')} UTC"
         return _STEPS[code].format(names.get(person, person), said)
-    if code in ("fallback", "existing_owner_passed", "manager"):
+    if code in ("fallback", "existing_owner_passed", "manager", "at_once_passed"):
         person = detail.partition(":")[0]
         detail = names.get(person, person)
     if code == "waited_out":

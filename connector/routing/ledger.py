@@ -63,18 +63,19 @@ def _shares(weights: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(floors)
 
 
-def take_turn(contenders: Sequence[Contender]) -> tuple[str, tuple[Posting, ...]]:
+def take_turn(contenders: Sequence[Contender], chosen: str = "") -> tuple[str, tuple[Posting, ...]]:
     """Choose who takes the lead and post the turn; the sum of all balances does not change.
 
-    Choice: highest balance after the share, then larger share, then longest without a turn, then id.
+    Choice: highest balance after the share, then larger share, then longest without a turn, then id. One of the
+    contenders may be `chosen` beforehand; the turn is posted alike.
     """
     people, weights, before, seqs = zip(*sorted(contenders), strict=True)
     credited = _shares(weights)
     after = list(map(add, before, credited))
     most = max(after)
-    chosen = after.index(most)
-    if after.count(most) > 1:
+    taker = people.index(chosen) if chosen else after.index(most)
+    if not chosen and after.count(most) > 1:
         tied = [i for i, owed in enumerate(after) if owed == most]
-        chosen = min(tied, key=lambda i: (-credited[i], seqs[i], people[i]))
-    after[chosen] -= TURN
-    return people[chosen], tuple(map(_POSTING, zip(people, weights, credited, before, after, strict=True)))
+        taker = min(tied, key=lambda i: (-credited[i], seqs[i], people[i]))
+    after[taker] -= TURN
+    return people[taker], tuple(map(_POSTING, zip(people, weights, credited, before, after, strict=True)))

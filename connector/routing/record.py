@@ -87,6 +87,7 @@ def _case_document(case: Case) -> dict[str, Any]:
         "excluded": list(case.excluded),
         "waited_out": case.waited_out,
         **({"again": {name: getattr(case.again, name) for name in _AGAIN}} if case.again else {}),
+        **({"chosen": case.chosen} if case.chosen else {}),
     }
 
 
@@ -107,6 +108,7 @@ def case_of(document: Mapping[str, Any]) -> Case:
         excluded=tuple(document["excluded"]),
         waited_out=document["waited_out"],
         again=Again(**{**again, "cause": tuple(again["cause"])}) if again else None,
+        chosen=document.get("chosen", ""),
     )
 
 

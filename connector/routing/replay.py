@@ -6,6 +6,8 @@ balances the records show first. What the records cannot tell is approximated:
 * Closings as recorded: a lead that was closed frees the person it was closed for, whoever owns it under the draft.
 * A lead that waits under the draft is decided again when it was decided again then, and waits for ever otherwise.
 * One that waited then and has an owner under the draft at once keeps that owner.
+* A batch handed out at once is not planned anew: a lead goes to the one chosen then if they may take it under the
+  draft too, otherwise it is an ordinary turn.
 * Of people a record does not show it is assumed that they were there, and not paused.
 """
 
