@@ -131,9 +131,7 @@ def decide_all(
     for m in matched:
         if m.joins is not None:
             continue
-        case = case_of(tx, active, m)
-        case = case._replace(chosen=chosen.get(case.lead, ""))
-        salts[m.prepared.id] = _decide_new(active, m, case, book, batch)
+        salts[m.prepared.id] = _decide_new(tx, active, m, book, batch, chosen)
     stored = leads.by_ids(tx, [m.joins for m in matched if m.joins and m.joins not in salts])
     for m in matched:
         p = m.prepared
@@ -213,15 +211,17 @@ def lead_from(data: Mapping[str, Any]) -> Lead:
 
 
 def case_of(tx: Transaction, active: Active, m: Matched) -> Case:
-    """Return the case of a new lead, without its snapshot."""
+    """Return the case of a new lead; its snapshot, and whom a plan chose, are still to be filled in."""
     p = m.prepared
     return Case(str(p.id), 1, tx.now(), facets(active, p.lead), _known(m.match))
 
 
-def _decide_new(active: Active, m: Matched, case: Case, book: Book, batch: Batch) -> tuple[Matched, Decision, str]:
+def _decide_new(
+    tx: Transaction, active: Active, m: Matched, book: Book, batch: Batch, chosen: Mapping[str, str]
+) -> tuple[Matched, Decision, str]:
     p = m.prepared
     salt, data = os.urandom(16), lead_data(p.lead)
-    case = case._replace(snapshot=snapshot(data, salt))
+    case = case_of(tx, active, m)._replace(snapshot=snapshot(data, salt), chosen=chosen.get(str(p.id), ""))
     if p.submission.is_test:
         decision = preview(active, case, book)
         reason = "test: nothing was written"

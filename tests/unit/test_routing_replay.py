@@ -114,7 +114,7 @@ BUSY = a_rule_set(
 
 
 def story(world: World, draws: Iterable[tuple[str, int]]) -> None:
-    """Play what happens to leads: they come, are closed, wait and are tried again, are taken from their owners."""
+    """Play what happens to leads: they come, by plan too, are closed, wait, are tried again, are taken from owners."""
     opens = (AT + 99 * HOUR).isoformat()
     for number, (what, which) in enumerate(draws):
         at = AT + number * HOUR / 5
@@ -143,7 +143,8 @@ def story(world: World, draws: Iterable[tuple[str, int]]) -> None:
         else:
             name = f"lead-{number}-{which}"
             known = Known(kind="account", record="a1", owner=person) if what == "known" else Known()
-            world.decide(a_case(lead=name, at=at, facets=facets_of(name), known=known))
+            chosen = person if what == "at once" else ""
+            world.decide(a_case(lead=name, at=at, facets=facets_of(name), known=known, chosen=chosen))
 
 
 def facets_of(lead: str) -> Facets:
@@ -153,7 +154,10 @@ def facets_of(lead: str) -> Facets:
 STORIES = st.lists(
     st.tuples(
         st.sampled_from(
-            ("new", "new", "new", "new", "close", "close", "given back", "again", "try", "away", "night", "known")
+            (
+                *("new", "new", "new", "new", "at once", "at once"),
+                *("close", "close", "given back", "again", "try", "away", "night", "known"),
+            )
         ),
         st.integers(0, 50),
     ),
