@@ -160,9 +160,10 @@ class Checker:
         if hashlib.sha256(row.record).digest() != row.digest:
             return "the record does not have its digest"
         try:
-            if _columns(orjson.loads(row.record)) != _stored(row):
+            written = orjson.loads(row.record)
+            if _columns(written) != _stored(row):
                 return "the columns do not say what the record says"
-            again = recompute_by(row.record, self._rules_of(tx, row.rule_set))
+            again = recompute_by(written, self._rules_of(tx, row.rule_set))
         except (ValueError, KeyError, TypeError) as err:
             return f"the decision cannot be taken again: {type(err).__name__}: {err}"
         return "" if again == row.record else "taken again, the decision is another"

@@ -57,16 +57,15 @@ def recompute(record: bytes, rule_set_document: bytes) -> bytes:
     Raises:
         ValueError: the record was written by an engine this code does not know.
     """
-    return recompute_by(record, CompiledRules(from_document(json.loads(rule_set_document))))
+    return recompute_by(orjson.loads(record), CompiledRules(from_document(json.loads(rule_set_document))))
 
 
-def recompute_by(record: bytes, rules: CompiledRules) -> bytes:
-    """Take the decision again as `recompute` does, with a rule set made ready once for many records.
+def recompute_by(written: Mapping[str, Any], rules: CompiledRules) -> bytes:
+    """Take a record that has been read again as `recompute` does, with a rule set made ready once for many.
 
     Raises:
         ValueError: the record was written by an engine this code does not know.
     """
-    written = orjson.loads(record)
     if written["engine"] != ENGINE:
         raise ValueError(f"engine {written['engine']} is not known here; this is engine {ENGINE}")
     standings = {person: standing_of(row) for person, row in written["book"].items()}
