@@ -119,8 +119,6 @@ def _grants_document(decision: Decision) -> dict[str, Any]:
 def _standing_document(standing: Standing) -> list[Any]:
     balance, last_seq, open_leads, paused, grant, presence, windows = standing
     row = [balance, last_seq, open_leads, int(paused)]
-    if presence is HERE and not windows and not grant.units:
-        return row
     facts = _presence_document(presence) if presence is not HERE else {}
     if windows:
         facts["windows"] = {key: [window.used, window.frees] for key, window in windows.items()}
