@@ -162,9 +162,7 @@ def decided(active: Active, case: Case, book: Book) -> tuple[Decision, DecisionR
     """Take one decision and post it to the book; return it with its row and its reason for the owner."""
     decision = decide(case, active.rules, book)
     record = record_of(decision, book)
-    book.post(
-        decision.balances, decision.owner, decision.seq, lead=case.lead, grants=decision.grants, tags=decision.tags
-    )
+    book.post(decision.turn, decision.owner, decision.seq, lead=case.lead, grants=decision.grants, tags=decision.tags)
     row = DecisionRow(
         seq=decision.seq,
         lead_id=UUID(case.lead),

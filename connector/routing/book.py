@@ -1,10 +1,10 @@
 """What a decision reads of the people at one instant: balances, open leads, caps, presence, debts."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
 
+from connector.routing.ledger import Turn
 from connector.routing.rings import NO_RINGS, Rings, Window
 
 
@@ -35,7 +35,11 @@ class Grant:
 NO_GRANT = Grant()
 
 
-class Standing(NamedTuple):
+UNUSED_CAPS: Mapping[str, Window] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Standing:
     """One person's row of the ledger. `balance` in billionths of a turn; positive is owed."""
 
     balance: int = 0
@@ -44,10 +48,13 @@ class Standing(NamedTuple):
     paused: bool = False
     grant: Grant = NO_GRANT
     presence: Presence = HERE
-    windows: Mapping[str, Window] = MappingProxyType({})
+    windows: Mapping[str, Window] = field(default_factory=lambda: UNUSED_CAPS)
 
-
-NEWCOMER = Standing()
+    def copied(self) -> "Standing":
+        """Return a row of its own with the same facts."""
+        return Standing(
+            self.balance, self.last_seq, self.open_leads, self.paused, self.grant, self.presence, self.windows
+        )
 
 
 class _Rows(dict[str, Standing]):
@@ -62,11 +69,11 @@ class _Rows(dict[str, Standing]):
         self._rings = rings
 
     def __missing__(self, person: str) -> Standing:
-        known = self._standings.get(person, NEWCOMER)
+        known = self._standings.get(person)
+        row = self[person] = known.copied() if known else Standing()
         if self._presence is not None:
-            known = known._replace(presence=self._presence(person), windows=self._rings.windows(person))
-        self[person] = known
-        return known
+            row.presence, row.windows = self._presence(person), self._rings.windows(person)
+        return row
 
 
 class Book:
@@ -94,9 +101,14 @@ class Book:
         """Return a person's standing; somebody never seen stands at zero."""
         return self._rows[person]
 
+    def standings(self, people: Iterable[str]) -> dict[str, Standing]:
+        """Return the standings of some people, in their order."""
+        rows = self._rows
+        return {person: rows[person] for person in people}
+
     def post(
         self,
-        balances: Mapping[str, int],
+        turn: Turn,
         owner: str | None,
         seq: int,
         *,
@@ -104,36 +116,35 @@ class Book:
         grants: Mapping[str, Grant] | None = None,
         tags: tuple[str, ...] = (),
     ) -> None:
-        """Enter a decision: new balances and grants, and one more lead for its owner."""
+        """Enter a decision: its turn and grants, and one more lead for its owner."""
         rows = self._rows
-        for person, balance in balances.items():
-            rows[person] = tuple.__new__(Standing, (balance, *rows[person][1:]))
-        self._changed.update(balances)
+        for person, balance in zip(turn.people, turn.after, strict=True):
+            rows[person].balance = balance
+        self._changed.update(turn.people)
         for person, grant in (grants or {}).items():
-            self._put(person, self.standing(person)._replace(grant=grant))
+            self._row(person).grant = grant
         if owner is not None:
             self.assigned.append((owner, lead, tags))
-            before = self.standing(owner)
-            charged = seq if owner in balances else before.last_seq
-            windows = self._rings.added(owner, tags) or before.windows
-            self._put(owner, before._replace(last_seq=charged, open_leads=before.open_leads + 1, windows=windows))
+            row = self._row(owner)
+            row.open_leads += 1
+            row.last_seq = seq if owner in turn.people else row.last_seq
+            row.windows = self._rings.added(owner, tags) or row.windows
         self.decisions = seq
 
     def correct(self, amounts: Mapping[str, int]) -> None:
         """Add amounts to balances beside any decision; they sum to zero."""
         for person, amount in amounts.items():
-            known = self.standing(person)
-            self._put(person, known._replace(balance=known.balance + amount))
+            self._row(person).balance += amount
 
     def shift_open(self, person: str, by: int) -> None:
         """Add to somebody's open leads, or take from them: a lead that is decided anew is nobody's meanwhile."""
-        before = self.standing(person)
-        self._put(person, before._replace(open_leads=before.open_leads + by))
+        self._row(person).open_leads += by
 
     def changes(self) -> dict[str, Standing]:
         """Return the rows that are no longer what they were."""
         return {person: self._rows[person] for person in sorted(self._changed)}
 
-    def _put(self, person: str, standing: Standing) -> None:
-        self._rows[person] = standing
+    def _row(self, person: str) -> Standing:
+        """Return a row that is about to change."""
         self._changed.add(person)
+        return self._rows[person]

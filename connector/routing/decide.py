@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from connector.routing.eligible import (
     pool_of,
     stand_in,
 )
-from connector.routing.ledger import Posting, contenders, take_turn
+from connector.routing.ledger import NO_TURN, Turn, take_turn
 
 
 class Result(StrEnum):
@@ -72,6 +71,9 @@ class Case(NamedTuple):
     chosen: str = ""
 
 
+NO_GRANTS: Mapping[str, Grant] = MappingProxyType({})
+
+
 class Decision(NamedTuple):
     """Who owns the lead and why. `steps` are (code, detail) in the order they were taken."""
 
@@ -84,16 +86,11 @@ class Decision(NamedTuple):
     connection: str | None = None
     pool: str | None = None
     rule: str | None = None
-    postings: tuple[Posting, ...] = ()
+    turn: Turn = NO_TURN
     passed: tuple[Passed, ...] = ()
-    grants: Mapping[str, Grant] = MappingProxyType({})
+    grants: Mapping[str, Grant] = NO_GRANTS
     #: Keys of the caps with conditions that the lead counts to.
     tags: tuple[str, ...] = ()
-
-    @property
-    def balances(self) -> dict[str, int]:
-        """Return the new balance of everyone the turn was posted to."""
-        return {posting.person: posting.after for posting in self.postings}
 
     @property
     def wake_at(self) -> datetime | None:
@@ -110,16 +107,19 @@ def decide(case: Case, rules: CompiledRules, book: Book) -> Decision:
 class _Deciding:
     """One decision in the making: what has been tried so far, and who was passed over."""
 
+    __slots__ = ("book", "case", "demand", "first", "passed", "pool", "rule", "rule_set", "steps")
+
     def __init__(self, case: Case, rules: CompiledRules, book: Book) -> None:
         self.case = case
-        self.rules = rules
         self.rule_set: RuleSet = rules.rule_set
         self.book = book
         self.steps: list[tuple[str, str]] = []
         self.passed: dict[str, Passed] = {}
-        #: The rule whose step has been taken, and its pool.
+        #: The first rule that fits; and the one whose step has been taken, its pool, and what the lead asks for.
+        self.first = rules.first(case.facets, case.at.date())
         self.rule: Rule | None = None
         self.pool: Pool | None = None
+        self.demand = demand_of(case.facets, self.first, self.rule_set, case.excluded)
 
     def decide(self) -> Decision:
         if self.case.again:
@@ -135,14 +135,6 @@ class _Deciding:
             self._note("no_rule")
         return self._fall_back()
 
-    @cached_property
-    def first(self) -> Rule | None:
-        return self.rules.first(self.case.facets, self.case.at.date())
-
-    @cached_property
-    def demand(self) -> Demand:
-        return demand_of(self.case.facets, self.first, self.rule_set, self.case.excluded)
-
     def _note(self, code: str, detail: str = "") -> None:
         self.steps.append((code, detail))
 
@@ -155,7 +147,7 @@ class _Deciding:
         found = obstacle(known.owner, self.rule_set.reps.get(known.owner), self.book.standing(known.owner), asked)
         if found is None:
             self._note("existing_owner", f"{known.kind}:{known.record}")
-            return self._assigned(known.owner)
+            return self._decision(known.owner)
         self._note("existing_owner_passed", f"{known.owner}:{found.code}")
         self.passed[known.owner] = found
         return self._delegated(known.owner, asked)
@@ -188,7 +180,7 @@ class _Deciding:
             self._note("waited_out", f"{round(self.rule_set.max_hold.total_seconds())}s")
             return None
         self._note("hold", self.pool.key)
-        return self._decision(Result.HELD, pool=self.pool.key)
+        return self._decision(None, pool=self.pool.key)
 
     def _by_rule(self) -> Decision | None:
         rule = self.rule = self.first
@@ -216,39 +208,38 @@ class _Deciding:
             self.passed[delegate] = found
             return None
         self._note("delegate", f"{absent}:{delegate}")
-        return self._assigned(delegate)
+        return self._decision(delegate)
 
     def _turn(self, pool: Pool, able: list[Member]) -> Decision:
         """Give the lead to one of the able, as a turn of the pool."""
         if pool.absence is Absence.PACED:
             return self._paced_turn(pool, able)
-        standings = {member.person: self.book.standing(member.person) for member in able}
-        owner, postings = self._charged(pool, pacing.weights(able, standings), standings)
-        return self._assigned(owner, pool=pool.key, postings=postings)
+        standings = self.book.standings([member.person for member in able])
+        owner, turn = self._charged(pool, pacing.weights(able, standings), standings)
+        return self._decision(owner, pool=pool.key, turn=turn)
 
     def _paced_turn(self, pool: Pool, able: list[Member]) -> Decision:
         """Give a turn while those on leave earn theirs, and those back from it catch up."""
-        standings = {member.person: self.book.standing(member.person) for member in pool.members}
+        standings = self.book.standings(pool.people)
         weights = pacing.weights([*able, *self._away(pool)], standings)
         plain = {member.person: weights.pop(member.person) for member in able}
-        owner, postings = self._charged(pool, pacing.boosted(plain, standings, self.case.at), standings)
-        credited = {posting.person: posting.share for posting in postings}
+        owner, turn = self._charged(pool, pacing.boosted(plain, standings, self.case.at), standings)
+        credited = dict(zip(turn.people, turn.shares, strict=True))
         grants = pacing.used(plain, credited, standings, self.case.at)
         grants |= pacing.earned(plain, weights, standings, self.case.at)
-        return self._assigned(owner, pool=pool.key, postings=postings, grants=grants)
+        return self._decision(owner, pool=pool.key, turn=turn, grants=grants)
 
-    def _charged(
-        self, pool: Pool, weights: Mapping[str, int], standings: Mapping[str, Standing]
-    ) -> tuple[str, tuple[Posting, ...]]:
+    def _charged(self, pool: Pool, weights: Mapping[str, int], standings: Mapping[str, Standing]) -> tuple[str, Turn]:
         """Charge the turn to the one chosen for it, else to whoever is owed most."""
         chosen = self.case.chosen
         if chosen and chosen not in weights:
             self._note("at_once_passed", chosen)
             chosen = ""
         self._note("at_once" if chosen else "turn", pool.key)
-        rows = [standings[person] for person in weights]
+        people = sorted(weights)
+        rows = [standings[person] for person in people]
         balances, seqs = [row.balance for row in rows], [row.last_seq for row in rows]
-        return take_turn(contenders(weights, weights.values(), balances, seqs), chosen)
+        return take_turn(people, [weights[person] for person in people], balances, seqs, chosen)
 
     def _away(self, pool: Pool) -> list[Member]:
         passed = ((member, self.passed.get(member.person)) for member in pool.members)
@@ -257,7 +248,7 @@ class _Deciding:
     def _escalate(self, again: Again) -> Decision:
         self._note("manager", again.manager)
         self.rule = None
-        return self._decision(Result.ASSIGNED, owner=again.manager, connection=again.connection)
+        return self._decision(again.manager, connection=again.connection)
 
     def _fall_back(self) -> Decision:
         """Give the lead to the fallback owner; one that pools could not place again goes to the manager instead."""
@@ -266,54 +257,38 @@ class _Deciding:
             return self._escalate(again)
         self._note("fallback", fallback)
         self.rule = None
-        return self._assigned(fallback)
-
-    def _assigned(
-        self,
-        owner: str,
-        *,
-        pool: str | None = None,
-        postings: tuple[Posting, ...] = (),
-        grants: Mapping[str, Grant] | None = None,
-    ) -> Decision:
-        return self._decision(
-            Result.ASSIGNED,
-            owner=owner,
-            connection=self._connection(owner),
-            pool=pool,
-            postings=postings,
-            grants=grants or {},
-        )
+        return self._decision(fallback)
 
     def _connection(self, owner: str) -> str:
         """Choose the connection: the rule's, else the matched record's, else the rep's first."""
         available = self.rule_set.reps[owner].connections
-        wanted = (self.rule.connection if self.rule else None, self.case.known.connection)
-        return next((c for c in wanted if c in available), available[0])
+        wanted = self.rule.connection if self.rule else None
+        if wanted not in available:
+            wanted = self.case.known.connection
+        return wanted if wanted in available else available[0]
 
     def _decision(
         self,
-        result: Result,
+        owner: str | None,
         *,
-        owner: str | None = None,
         connection: str | None = None,
         pool: str | None = None,
-        postings: tuple[Posting, ...] = (),
-        grants: Mapping[str, Grant] | None = None,
+        turn: Turn = NO_TURN,
+        grants: Mapping[str, Grant] = NO_GRANTS,
     ) -> Decision:
         return Decision(
             case=self.case,
             seq=self.book.decisions + 1,
             rule_set=self.rule_set.hash,
-            result=result,
+            result=Result.HELD if owner is None else Result.ASSIGNED,
             steps=tuple(self.steps),
             owner=owner,
-            connection=connection,
+            connection=self._connection(owner) if owner is not None and connection is None else connection,
             pool=pool,
             rule=self.rule.key if self.rule else None,
-            postings=postings,
+            turn=turn,
             passed=tuple(self.passed.values()),
-            grants=grants or {},
+            grants=grants,
             tags=tuple(cap.key for cap in self.demand.caps or ()) if self.rule_set.caps else (),
         )
 

@@ -36,7 +36,7 @@ NOTHING = Demand()
 
 def demand_of(facets: Facets, rule: Rule | None, rule_set: RuleSet, excluded: tuple[str, ...]) -> Demand:
     """Return what a lead asks for under a rule."""
-    caps = tuple(cap for cap in rule_set.caps if passes(cap.conditions, facets))
+    caps = tuple(cap for cap in rule_set.caps if passes(cap.conditions, facets)) if rule_set.caps else ()
     skills = rule.skills if rule else ()
     return Demand(skills, excluded, caps) if skills or excluded or caps else NOTHING
 
@@ -102,13 +102,13 @@ def eligible(
 
     Where a pool gives leads to whoever begins next and nobody is at work, those who begin first may take it.
     """
-    reps, standing, off_shift = rule_set.reps, book.standing, pool.off_shift
+    reps, off_shift = rule_set.reps, pool.off_shift
     passed = {
         person: found
-        for person in pool.people
-        if (found := obstacle(person, reps.get(person), standing(person), demand, off_shift)) is not None
+        for person, standing in book.standings(pool.people).items()
+        if (found := obstacle(person, reps.get(person), standing, demand, off_shift)) is not None
     }
-    able = [member for member in pool.members if member.person not in passed]
+    able = [member for member in pool.members if member.person not in passed] if passed else list(pool.members)
     if able or pool.off_shift is not OffShift.NEXT_OPEN:
         return able, list(passed.values()), False
     opens = {

@@ -31,7 +31,7 @@ def plan(cases: Sequence[Case], rules: CompiledRules, book: Book) -> dict[str, s
 
 def _waiting(decision: Decision) -> Waiting:
     """Return who could take the lead; an owner without a turn uses up room all the same, and evens out by itself."""
-    turn = tuple(Member(posting.person, posting.weight) for posting in decision.postings)
+    turn = tuple(map(Member, decision.turn.people, decision.turn.weights))
     alone = (Member(decision.owner, 1),) if decision.owner else ()
     return Waiting(decision.case.lead, turn or alone)
 

@@ -4,8 +4,8 @@ Fagin and Williams, "A fair carpool scheduling algorithm", IBM J. Res. Dev. 27 (
 group and fixed weights this is smooth weighted round robin; balances stay within (n-1)/2 turns.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache
 from operator import add
 from typing import NamedTuple
 
@@ -13,35 +13,21 @@ from typing import NamedTuple
 TURN = 1_000_000_000
 
 
-class Contender(NamedTuple):
-    """Somebody who could take the lead."""
+class Turn(NamedTuple):
+    """One lead's turn: a column for each fact of those who shared it, in order of person id.
 
-    person: str
-    weight: int
-    balance: int
-    last_seq: int
+    `shares` are what each was credited, `before` and `after` their balances; whoever took the lead is charged one turn.
+    """
 
-
-class Posting(NamedTuple):
-    """One contender's entry: the share credited, and the balance after the turn is charged."""
-
-    person: str
-    weight: int
-    share: int
-    before: int
-    after: int
+    people: tuple[str, ...] = ()
+    weights: tuple[int, ...] = ()
+    shares: tuple[int, ...] = ()
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
 
 
-# Twice as fast as calling the classes, and a decision has one of each for every candidate.
-_CONTENDER = partial(tuple.__new__, Contender)
-_POSTING = partial(tuple.__new__, Posting)
-
-
-def contenders(
-    people: Iterable[str], weights: Iterable[int], balances: Iterable[int], seqs: Iterable[int]
-) -> list[Contender]:
-    """Return who could take the lead, from one column for each of their facts."""
-    return list(map(_CONTENDER, zip(people, weights, balances, seqs, strict=True)))
+#: Nobody was charged.
+NO_TURN = Turn()
 
 
 def shares(weights: Sequence[int]) -> list[int]:
@@ -63,19 +49,23 @@ def _shares(weights: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(floors)
 
 
-def take_turn(contenders: Sequence[Contender], chosen: str = "") -> tuple[str, tuple[Posting, ...]]:
-    """Choose who takes the lead and post the turn; the sum of all balances does not change.
+def take_turn(
+    people: Sequence[str], weights: Sequence[int], balances: Sequence[int], seqs: Sequence[int], chosen: str = ""
+) -> tuple[str, Turn]:
+    """Choose who takes the lead and charge the turn; the sum of all balances does not change.
 
-    Choice: highest balance after the share, then larger share, then longest without a turn, then id. One of the
-    contenders may be `chosen` beforehand; the turn is posted alike.
+    People are in order of their ids, with their weights, balances and the number of their last turn. Choice: highest
+    balance after the share, then larger share, then longest without a turn, then id. One of them may be `chosen`
+    beforehand; the turn is charged alike.
     """
-    people, weights, before, seqs = zip(*sorted(contenders), strict=True)
-    credited = _shares(weights)
-    after = list(map(add, before, credited))
+    weighed = tuple(weights)
+    credited = _shares(weighed)
+    after = list(map(add, balances, credited))
     most = max(after)
     taker = people.index(chosen) if chosen else after.index(most)
     if not chosen and after.count(most) > 1:
         tied = [i for i, owed in enumerate(after) if owed == most]
-        taker = min(tied, key=lambda i: (-credited[i], seqs[i], people[i]))
+        largest = max([credited[i] for i in tied])
+        taker = min([i for i in tied if credited[i] == largest], key=seqs.__getitem__)
     after[taker] -= TURN
-    return people[taker], tuple(map(_POSTING, zip(people, weights, credited, before, after, strict=True)))
+    return people[taker], Turn(tuple(people), weighed, credited, tuple(balances), tuple(after))

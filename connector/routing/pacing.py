@@ -14,17 +14,18 @@ from connector.routing.ledger import TURN, shares
 GRANT_MAX = 20 * TURN
 LAPSES = timedelta(days=30)
 
+#: The percentage of somebody's weight that counts once they are no longer new.
+WHOLE = 100
+
 #: Weights of those who catch up and of the others: half as much again.
 BOOSTED, PLAIN = 3, 2
 
 
 def weights(members: Sequence[Member], standings: Mapping[str, Standing]) -> dict[str, int]:
     """Return the weights that count: less of the weight of those who are new."""
-    percents = [standings[member.person].presence.percent for member in members]
-    if min(percents, default=100) == 100:  # noqa: PLR2004 (the whole)
+    if not [row for row in standings.values() if row.presence.percent != WHOLE]:
         return {member.person: member.weight for member in members}
-    pairs = zip(members, percents, strict=True)
-    return {member.person: max(1, member.weight * percent) for member, percent in pairs}
+    return {member.person: max(1, member.weight * standings[member.person].presence.percent) for member in members}
 
 
 def boosted(plain: Mapping[str, int], standings: Mapping[str, Standing], at: datetime) -> dict[str, int]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -11,9 +12,10 @@ import orjson
 from connector.model.canonical import canonical
 from connector.model.lead import Facets
 from connector.model.ruleset_document import from_document
-from connector.routing.book import HERE, Book, Grant, Presence, Standing
+from connector.routing.book import HERE, NO_GRANT, Book, Grant, Presence, Standing
 from connector.routing.compiled import CompiledRules
 from connector.routing.decide import Again, Case, Decision, Known, decide
+from connector.routing.ledger import Turn
 from connector.routing.rings import Window
 
 #: Raised whenever the same inputs may lead to another record.
@@ -21,6 +23,7 @@ ENGINE = 1
 
 _FACETS = tuple(f.name for f in fields(Facets))
 _KNOWN = tuple(f.name for f in fields(Known))
+_facets, _known = attrgetter(*_FACETS), attrgetter(*_KNOWN)
 _PRESENCE = tuple(f.name for f in fields(Presence))
 _AGAIN = tuple(f.name for f in fields(Again))
 
@@ -28,24 +31,24 @@ _AGAIN = tuple(f.name for f in fields(Again))
 def record_of(decision: Decision, book: Book) -> bytes:
     """Write a decision with all it read. `book` is the one the decision was taken with, before posting."""
     case = decision.case
-    people = {posting.person for posting in decision.postings}
-    people.update(each.person for each in decision.passed)
-    people.update(filter(None, [decision.owner]))
+    people = {*decision.turn.people, *(each.person for each in decision.passed)}
+    if decision.owner is not None:
+        people.add(decision.owner)
     return canonical(
         {
             "engine": ENGINE,
             "seq": decision.seq,
             "rule_set": decision.rule_set,
             "case": _case_document(case),
-            "book": {person: _standing_document(book.standing(person)) for person in people},
+            "book": _book_document(book.standings(people)),
             "result": str(decision.result),
             "owner": decision.owner,
             "connection": decision.connection,
             "pool": decision.pool,
             "rule": decision.rule,
-            "steps": [list(step) for step in decision.steps],
-            "postings": {posting[0]: posting[1:] for posting in decision.postings},
-            "passed": {p.person: [p.code, p.fact] for p in decision.passed},
+            "steps": decision.steps,
+            "postings": _postings_document(decision.turn),
+            "passed": {p.person: (p.code, p.fact) for p in decision.passed},
             **_grants_document(decision),
         }
     )
@@ -74,8 +77,9 @@ def recompute_by(written: Mapping[str, Any], rules: CompiledRules) -> bytes:
 
 
 def _case_document(case: Case) -> dict[str, Any]:
-    facets = {name: value for name in _FACETS if (value := getattr(case.facets, name)) not in ("", None, {}, ())}
-    known = {name: value for name in _KNOWN if (value := getattr(case.known, name))}
+    # Only numbers may be zero and yet known.
+    facets = {name: value for name, value in zip(_FACETS, _facets(case.facets), strict=True) if value or value == 0}
+    known = {name: value for name, value in zip(_KNOWN, _known(case.known), strict=True) if value}
     return {
         "lead": case.lead,
         "assign_seq": case.assign_seq,
@@ -83,7 +87,7 @@ def _case_document(case: Case) -> dict[str, Any]:
         "facets": facets,
         "known": known,
         "snapshot": case.snapshot,
-        "excluded": list(case.excluded),
+        "excluded": case.excluded,
         "waited_out": case.waited_out,
         **({"again": {name: getattr(case.again, name) for name in _AGAIN}} if case.again else {}),
         **({"chosen": case.chosen} if case.chosen else {}),
@@ -116,15 +120,33 @@ def _grants_document(decision: Decision) -> dict[str, Any]:
     return {"grants": grants} if grants else {}
 
 
-def _standing_document(standing: Standing) -> list[Any]:
-    balance, last_seq, open_leads, paused, grant, presence, windows = standing
-    row = [balance, last_seq, open_leads, int(paused)]
-    facts = _presence_document(presence) if presence is not HERE else {}
-    if windows:
-        facts["windows"] = {key: [window.used, window.frees] for key, window in windows.items()}
-    if grant.units:
-        facts["grant"] = [grant.units, grant.until]
-    return [*row, facts] if facts else row
+def _postings_document(turn: Turn) -> dict[str, Any]:
+    people, *columns = turn
+    return dict(zip(people, zip(*columns, strict=True), strict=True))
+
+
+def turn_of(postings: Mapping[str, list[int]]) -> Turn:
+    """Return the turn of a record's postings."""
+    return Turn(tuple(postings), *zip(*postings.values(), strict=True))
+
+
+def _book_document(standings: Mapping[str, Standing]) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {
+        person: [row.balance, row.last_seq, row.open_leads, 1 if row.paused else 0] for person, row in standings.items()
+    }
+    for person, row in standings.items():
+        if (row.presence is not HERE or row.windows or row.grant is not NO_GRANT) and (facts := _facts_document(row)):
+            rows[person].append(facts)
+    return rows
+
+
+def _facts_document(standing: Standing) -> dict[str, Any]:
+    facts = _presence_document(standing.presence)
+    if standing.windows:
+        facts["windows"] = {key: [window.used, window.frees] for key, window in standing.windows.items()}
+    if standing.grant.units:
+        facts["grant"] = [standing.grant.units, standing.grant.until]
+    return facts
 
 
 def _presence_document(presence: Presence) -> dict[str, Any]:

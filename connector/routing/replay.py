@@ -25,8 +25,9 @@ from connector.routing.book import Grant, Standing
 from connector.routing.compiled import CompiledRules
 from connector.routing.conditions import passes
 from connector.routing.decide import Decision, decide
+from connector.routing.ledger import Turn
 from connector.routing.likeness import Likeness
-from connector.routing.record import case_of, record_of, standing_of
+from connector.routing.record import case_of, record_of, standing_of, turn_of
 from connector.routing.rings import Taken
 from connector.routing.shadow import Shadow
 
@@ -177,14 +178,14 @@ class Replay:
 
     def _repeat(self, written: Mapping[str, Any]) -> None:
         """Enter a decision that is the same under the draft."""
-        balances, grants = _posted(written)
+        turn, grants = _posted(written)
         seq, owner = written["seq"], written["owner"]
         tags: tuple[str, ...] = ()
         if caps := self._draft.rule_set.caps:
             facets = case_of(written["case"]).facets
             tags = tuple(cap.key for cap in caps if passes(cap.conditions, facets))
-        self._shadow.post_then(balances, owner, seq, grants)
-        self._shadow.post(balances, owner, seq, grants=grants, tags=tags)
+        self._shadow.post_then(turn, owner, seq, grants)
+        self._shadow.post(turn, owner, seq, grants=grants, tags=tags)
         passed = [code for code, _ in written["passed"].values()]
         for outcome in (self._before, self._after):
             outcome.count(written["steps"], passed)
@@ -209,14 +210,12 @@ class Replay:
     def _part(self, written: Mapping[str, Any], decision: Decision | None, owner: str | None) -> None:
         """Enter a decision as it was recorded, and as it is under the draft; None: there is none under the draft."""
         self._compare(written, decision, owner)
-        balances, grants = _posted(written)
-        self._shadow.post_then(balances, written["owner"], written["seq"], grants)
+        turn, grants = _posted(written)
+        self._shadow.post_then(turn, written["owner"], written["seq"], grants)
         self._before.count(written["steps"], [code for code, _ in written["passed"].values()])
         if decision is not None:
             self._after.count(decision.steps, [each.code for each in decision.passed])
-            self._shadow.post(
-                decision.balances, decision.owner, decision.seq, grants=decision.grants, tags=decision.tags
-            )
+            self._shadow.post(decision.turn, decision.owner, decision.seq, grants=decision.grants, tags=decision.tags)
         if decision is None or decision.owner != written["owner"]:
             self._shadow.part(written["owner"], decision.owner if decision else None)
 
@@ -233,6 +232,5 @@ class Replay:
         self._moved[lead] = moved
 
 
-def _posted(written: Mapping[str, Any]) -> tuple[dict[str, int], dict[str, Grant]]:
-    balances = {person: posting[3] for person, posting in written["postings"].items()}
-    return balances, {person: Grant(*grant) for person, grant in written.get("grants", {}).items()}
+def _posted(written: Mapping[str, Any]) -> tuple[Turn, dict[str, Grant]]:
+    return turn_of(written["postings"]), {person: Grant(*grant) for person, grant in written.get("grants", {}).items()}

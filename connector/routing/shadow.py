@@ -1,12 +1,13 @@
 """The book as it would be under a draft: what the draft decided, and all that happened besides as it was recorded."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from connector.model.routing import Cap, RuleSet
-from connector.routing.book import NEWCOMER, Book, Grant, Standing
+from connector.routing.book import Book, Grant, Standing
+from connector.routing.ledger import Turn
 from connector.routing.record import standing_of
 from connector.routing.rings import Taken, Window, caps_of, microseconds
 
@@ -19,7 +20,7 @@ class _Row:
 
     __slots__ = ("balance", "grant", "last_seq", "open_leads")
 
-    def __init__(self, standing: Standing = NEWCOMER) -> None:
+    def __init__(self, standing: Standing) -> None:
         self.balance = standing.balance
         self.last_seq = standing.last_seq
         self.open_leads = standing.open_leads
@@ -38,18 +39,18 @@ class _Account(dict[str, _Row]):
     """Rows by person; somebody never seen stands at zero."""
 
     def __missing__(self, person: str) -> _Row:
-        row = self[person] = _Row()
+        row = self[person] = _Row(Standing())
         return row
 
-    def post(self, balances: Mapping[str, int], owner: str | None, seq: int, grants: Mapping[str, Grant]) -> None:
-        for person, balance in balances.items():
+    def post(self, turn: Turn, owner: str | None, seq: int, grants: Mapping[str, Grant]) -> None:
+        for person, balance in zip(turn.people, turn.after, strict=True):
             self[person].balance = balance
         for person, grant in grants.items():
             self[person].grant = grant
         if owner is not None:
             row = self[owner]
             row.open_leads += 1
-            if owner in balances:
+            if owner in turn.people:
                 row.last_seq = seq
 
 
@@ -99,6 +100,10 @@ class Shadow(Book):
             known = self._asked[person] = self._standing(person)
         return known
 
+    def standings(self, people: Iterable[str]) -> dict[str, Standing]:
+        """Return the standings of some people under the draft, in their order."""
+        return {person: self.standing(person) for person in people}
+
     def release(self, then: str | None, now: str | None) -> None:
         """Take a lead from its owner as it was recorded, and from its owner under the draft."""
         if then is not None:
@@ -108,7 +113,7 @@ class Shadow(Book):
 
     def post(
         self,
-        balances: Mapping[str, int],
+        turn: Turn,
         owner: str | None,
         seq: int,
         *,
@@ -117,19 +122,19 @@ class Shadow(Book):
         tags: tuple[str, ...] = (),
     ) -> None:
         """Enter a decision of the draft."""
-        self._now.post(balances, owner, seq, grants or {})
+        self._now.post(turn, owner, seq, grants or {})
         if owner is not None:
             self._times.add(owner, self._at, tags)
 
-    def post_then(self, balances: Mapping[str, int], owner: str | None, seq: int, grants: Mapping[str, Grant]) -> None:
+    def post_then(self, turn: Turn, owner: str | None, seq: int, grants: Mapping[str, Grant]) -> None:
         """Enter a decision as it was recorded."""
-        self._then.post(balances, owner, seq, grants)
+        self._then.post(turn, owner, seq, grants)
 
     def _standing(self, person: str) -> Standing:
         row, shown = self._now[person], self._shown.get(person)
         if shown is None:
             self.assumed = True
-        there = NEWCOMER if shown is None else standing_of(shown)
+        there = Standing() if shown is None else standing_of(shown)
         windows = self._times.windows(person, self._at)
         # Whose leads others have under the draft may see more of them closed than they own.
         return Standing(

@@ -51,5 +51,5 @@ def spent(rules: CompiledRules, cases: list[Case], people: list[str]) -> float:
     for case in cases:
         decision = decide(case, rules, book)
         hashlib.sha256(record_of(decision, book)).digest()
-        book.post(decision.balances, decision.owner, decision.seq, tags=decision.tags)
+        book.post(decision.turn, decision.owner, decision.seq, tags=decision.tags)
     return time.process_time() - begin

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
 from connector.model.routing import Member
-from connector.routing.ledger import TURN, Contender, take_turn
+from connector.routing.ledger import TURN, take_turn
 from connector.routing.optimal import Waiting, hand_out
 
 LEADS = 1_000
@@ -51,8 +51,9 @@ def _best(call: Callable[[], object], *, rounds: int = ROUNDS) -> float:
 def _one_by_one(leads: list[Waiting]) -> dict[str, int]:
     balances: dict[str, int] = {}
     for lead in leads:
-        _, postings = take_turn([Contender(m.person, m.weight, balances.get(m.person, 0), 0) for m in lead.eligible])
-        balances |= {posting.person: posting.after for posting in postings}
+        rows = sorted((m.person, m.weight, balances.get(m.person, 0), 0) for m in lead.eligible)
+        _, turn = take_turn(*zip(*rows, strict=True))
+        balances |= zip(turn.people, turn.after, strict=True)
     return balances
 
 

@@ -62,4 +62,4 @@ def decided(rule_set: RuleSet, book: Book | None = None, **case: Any) -> Decisio
 
 
 def post(book: Book, decision: Decision) -> None:
-    book.post(decision.balances, decision.owner, decision.seq)
+    book.post(decision.turn, decision.owner, decision.seq)

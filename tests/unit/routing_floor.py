@@ -32,7 +32,7 @@ class Floor:
     def lead(self, at: datetime = AT, **case: Any) -> Decision:
         book = self.book(at)
         decision = decide(a_case(at=at, **case), self.rules, book)
-        book.post(decision.balances, decision.owner, decision.seq, grants=decision.grants, tags=decision.tags)
+        book.post(decision.turn, decision.owner, decision.seq, grants=decision.grants, tags=decision.tags)
         self.standings |= {
             person: Standing(row.balance, row.last_seq, row.open_leads, row.paused, row.grant)
             for person, row in book.changes().items()

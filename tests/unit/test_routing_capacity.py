@@ -18,6 +18,7 @@ from connector.routing.book import HERE, Book, Grant, Presence, Standing
 from connector.routing.compiled import CompiledRules
 from connector.routing.decide import Known, Result, decide
 from connector.routing.eligible import pool_of
+from connector.routing.ledger import NO_TURN
 from connector.routing.record import recompute, record_of
 from connector.routing.rings import Rings, Window, microseconds
 
@@ -102,7 +103,7 @@ def test_a_rep_in_three_pools_has_one_cap_in_a_batch_and_after_it() -> None:
         book, owners = Book({}, 0, presence=lambda _: HERE, rings=Rings(rule_set, taken, microseconds(AT))), []
         for number, key in enumerate(("north", "south", "west") * 3):
             decision = decide(_case(f"lead-{number}", product=key), rules_of, book)
-            book.post(decision.balances, decision.owner, decision.seq, tags=decision.tags)
+            book.post(decision.turn, decision.owner, decision.seq, tags=decision.tags)
             owners.append(decision.owner)
         assert owners == ["anna"] * 3 + [None] * 6
 
@@ -191,7 +192,7 @@ def test_when_all_are_off_shift_the_lead_may_go_to_whoever_begins_next() -> None
     decision = floor.lead()
 
     assert [code for code, _ in decision.steps] == ["rule", "next_open", "turn"]
-    assert [p.person for p in decision.postings] == ["anna", "bert"]
+    assert decision.turn.people == ("anna", "bert")
     assert [p.person for p in decision.passed] == ["cleo"]
 
 
@@ -216,7 +217,7 @@ def test_a_delegate_stands_in_for_the_owner_of_a_territory_or_of_a_known_record(
 
     assert decision.owner == "bert"
     assert ("delegate", "anna:bert") in decision.steps
-    assert decision.postings == ()
+    assert decision.turn == NO_TURN
 
 
 def test_a_delegate_who_is_full_does_not_stand_in() -> None:
@@ -346,11 +347,11 @@ def test_every_decision_recomputes_to_the_same_bytes(
 
     assert stored == rule_set
     assert recompute(record, document) == record
-    for posting in decision.postings:
-        standing = book.standing(posting.person)
+    for person in decision.turn.people:
+        standing = book.standing(person)
         assert not standing.paused
         assert not standing.presence.leave_until
-    assert sum(posting.after - posting.before for posting in decision.postings) == 0
+    assert sum(decision.turn.after) == sum(decision.turn.before)
 
 
 TRUE_REASONS = {

@@ -16,6 +16,7 @@ from connector.model.ruleset_document import from_document, to_document
 from connector.routing.book import Book, Standing
 from connector.routing.decide import Known, Result
 from connector.routing.eligible import Passed, pool_has_room
+from connector.routing.ledger import NO_TURN
 from connector.routing.record import recompute, record_of
 
 FULL = Standing(open_leads=1)
@@ -41,13 +42,13 @@ def test_a_rule_may_name_a_rep_who_owes_nobody_a_turn_for_it() -> None:
     decision = decided(a_rule_set(a_rule("vip", rep="cleo")), a_book(cleo=Standing(balance=5)))
 
     assert (decision.owner, decision.pool) == ("cleo", "rep:cleo")
-    assert decision.balances == {"cleo": 5}
+    assert (decision.turn.people, decision.turn.after) == (("cleo",), (5,))
 
 
 def test_without_a_rule_the_fallback_owner_takes_the_lead_and_no_balance_moves() -> None:
     decision = decided(a_rule_set(a_rule("pl", a_test("country", "pl"))))
 
-    assert (decision.owner, decision.rule, decision.pool, decision.postings) == ("mona", None, None, ())
+    assert (decision.owner, decision.rule, decision.pool, decision.turn) == ("mona", None, None, NO_TURN)
     assert decision.steps == (("no_rule", ""), ("fallback", "mona"))
 
 
@@ -55,7 +56,7 @@ def test_a_known_record_keeps_its_owner_without_a_turn() -> None:
     """R21"""
     decision = decided(a_rule_set(), known=OWNED)
 
-    assert (decision.owner, decision.postings) == ("cleo", ())
+    assert (decision.owner, decision.turn) == ("cleo", NO_TURN)
     assert decision.steps == (("existing_owner", "account:ac-1"),)
 
 
@@ -104,7 +105,7 @@ def test_a_paused_rep_gets_no_new_lead_and_neither_earns_nor_owes() -> None:
 
     assert decision.owner == "bert"
     assert decision.passed == (Passed("anna", "paused", "overdue follow-up"),)
-    assert decision.balances.keys() == {"bert"}
+    assert decision.turn.people == ("bert",)
 
 
 def test_a_full_pool_overflows_into_the_next() -> None:
@@ -239,9 +240,9 @@ def test_everybody_asked_either_shares_the_turn_or_is_passed_over_with_one_reaso
     decision = decided(rule_set, book)
 
     asked = {m.person for key in ("north", decision.pool or "north") for m in rule_set.pools[key].members}
-    told = [*(p.person for p in decision.postings), *(p.person for p in decision.passed)]
+    told = [*decision.turn.people, *(p.person for p in decision.passed)]
     assert asked <= set(told)
-    assert not {p.person for p in decision.postings if p.person in {q.person for q in decision.passed}}
+    assert len(told) == len(set(told))
 
 
 @given(_situations())

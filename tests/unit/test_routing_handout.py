@@ -106,7 +106,7 @@ def test_the_chosen_takes_the_turn_although_somebody_is_owed_more() -> None:
 
     assert decision.owner == "bert"
     assert decision.steps == (("rule", "germany"), ("at_once", "north"))
-    assert decision.balances == {"anna": TURN + TURN // 2, "bert": -TURN // 2}
+    assert decision.turn.after == (TURN + TURN // 2, -TURN // 2)
 
 
 def test_a_stale_plan_breaks_no_cap_and_says_so() -> None:
@@ -132,7 +132,7 @@ def test_a_plan_that_does_not_see_a_cap_for_some_leads_breaks_it_no_more() -> No
         decision = decide(case._replace(chosen=found[case.lead]), rules, book)
         post(book, decision)
         if decision.owner:
-            book._put(decision.owner, book.standing(decision.owner)._replace(windows=full))
+            book.standing(decision.owner).windows = full
         owners.append(decision.owner)
 
     assert sorted(filter(None, owners)) == ["anna", "bert"]
@@ -193,10 +193,10 @@ def test_whoever_is_chosen_nobody_gets_what_they_may_not_take_and_nothing_is_los
         case = a_case(facets=Facets(country=country), chosen=chosen)
         decision, plain = decide(case, rules, book), decide(case._replace(chosen=""), rules, book)
 
-        able = {posting.person for posting in plain.postings}
+        able = set(plain.turn.people)
         assert decision.result == plain.result
         assert decision.passed == plain.passed
-        assert {posting[:4] for posting in decision.postings} == {posting[:4] for posting in plain.postings}
+        assert decision.turn[:4] == plain.turn[:4]
         assert decision.owner == (chosen if chosen in able else plain.owner)
         post(book, decision)
         assert sum(book.standing(person).balance for person in PEOPLE) == total

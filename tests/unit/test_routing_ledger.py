@@ -9,7 +9,7 @@ from routing_cases import a_book, a_pool, a_rep, a_rule, a_rule_set, decided, po
 
 from connector.routing.book import Book, Standing
 from connector.routing.decide import Result
-from connector.routing.ledger import TURN, Contender, shares, take_turn
+from connector.routing.ledger import TURN, shares, take_turn
 
 WEIGHTS = st.lists(st.integers(1, 1_000), min_size=1, max_size=30)
 
@@ -24,12 +24,10 @@ class Ledger:
 
     def turn(self, weights: dict[int, int]) -> int:
         self.turns += 1
-        contenders = [
-            Contender(f"p{n:03}", weight, self.balances[n], self.last[n]) for n, weight in sorted(weights.items())
-        ]
-        owner, postings = take_turn(contenders)
-        for posting in postings:
-            self.balances[int(posting.person[1:])] = posting.after
+        rows = [(f"p{n:03}", weight, self.balances[n], self.last[n]) for n, weight in sorted(weights.items())]
+        owner, turn = take_turn(*zip(*rows, strict=True))
+        for person, balance in zip(turn.people, turn.after, strict=True):
+            self.balances[int(person[1:])] = balance
         chosen = int(owner[1:])
         self.last[chosen] = self.turns
         return chosen
@@ -97,23 +95,28 @@ def test_in_a_fixed_pool_leads_received_and_balance_tell_the_same(weights: list[
 
 @given(st.permutations(range(6)), st.lists(st.integers(1, 9), min_size=6, max_size=6))
 def test_the_order_in_which_members_are_listed_makes_no_difference(order: list[int], weights: list[int]) -> None:
-    contenders = [Contender(f"p{n}", weights[n], 0, 0) for n in range(6)]
+    people = [f"p{n}" for n in range(6)]
+    reps = [a_rep(person) for person in (*people, "mona")]
+    listed = a_rule_set(pools=[a_pool("north", {people[n]: weights[n] for n in order})], reps=reps)
+    in_order = a_rule_set(pools=[a_pool("north", dict(zip(people, weights, strict=True)))], reps=reps)
 
-    assert take_turn([contenders[n] for n in order]) == take_turn(contenders)
+    assert decided(listed, a_book()).turn == decided(in_order, a_book()).turn
 
 
 @pytest.mark.parametrize(
-    ("contenders", "owner"),
+    ("weights", "balances", "seqs", "owner"),
     [
-        ([Contender("a", 1, -5, 9), Contender("b", 1, 5, 9)], "b"),
-        ([Contender("a", 1, 2 * 10**8, 9), Contender("b", 3, -3 * 10**8, 9)], "b"),
-        ([Contender("a", 1, 0, 7), Contender("b", 1, 0, 3)], "b"),
-        ([Contender("b", 1, 0, 0), Contender("a", 1, 0, 0)], "a"),
+        ((1, 1), (-5, 5), (9, 9), "b"),
+        ((1, 3), (2 * 10**8, -3 * 10**8), (9, 9), "b"),
+        ((1, 1), (0, 0), (7, 3), "b"),
+        ((1, 1), (0, 0), (0, 0), "a"),
     ],
     ids=["most-owed", "larger-share-among-equals", "longest-without", "first-by-name"],
 )
-def test_ties_are_broken_by_share_then_rest_then_name(contenders: list[Contender], owner: str) -> None:
-    assert take_turn(contenders)[0] == owner
+def test_ties_are_broken_by_share_then_rest_then_name(
+    weights: tuple[int, int], balances: tuple[int, int], seqs: tuple[int, int], owner: str
+) -> None:
+    assert take_turn(("a", "b"), weights, balances, seqs)[0] == owner
 
 
 def test_every_member_of_a_weighted_pool_is_reached() -> None:
@@ -130,7 +133,7 @@ def test_every_member_of_a_weighted_pool_is_reached() -> None:
 
 
 def test_a_lone_member_takes_every_turn_and_owes_nothing() -> None:
-    assert take_turn([Contender("a", 7, 0, 3)])[1][0].after == 0
+    assert take_turn(("a",), (7,), (0,), (3,))[1].after == (0,)
 
 
 def test_a_newcomer_without_history_is_chosen_and_namesakes_stay_apart() -> None:
@@ -141,7 +144,7 @@ def test_a_newcomer_without_history_is_chosen_and_namesakes_stay_apart() -> None
     decision = decided(rule_set, a_book(anna=Standing(balance=0, last_seq=12, open_leads=40)))
 
     assert decision.owner == "anna.2"
-    assert decision.balances == {"anna": TURN // 2, "anna.2": -TURN // 2}
+    assert decision.turn.after == (TURN // 2, -TURN // 2)
 
 
 @given(st.dictionaries(st.sampled_from("bcdef"), st.integers(1, 9), min_size=1))
@@ -156,7 +159,7 @@ def test_adding_removing_and_reweighting_members_changes_no_balance(others: dict
 
     assert decision.result is Result.ASSIGNED
     assert all(book.standing(person) == standing for person, standing in before.items())
-    assert {p.person: p.before for p in decision.postings} == {
+    assert dict(zip(decision.turn.people, decision.turn.before, strict=True)) == {
         person: before.get(person, Standing()).balance for person in ("a", *sorted(others))
     }
     post(book, decision)

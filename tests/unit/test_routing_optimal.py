@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from connector.model.routing import Member
-from connector.routing.ledger import TURN, Contender, shares, take_turn
+from connector.routing.ledger import TURN, shares, take_turn
 from connector.routing.optimal import Handout, Waiting, hand_out
 
 PEOPLE = [f"p{n}" for n in range(6)]
@@ -35,9 +35,10 @@ def sequential(leads: Sequence[Waiting], balances: Mapping[str, int]) -> dict[st
     after, last = dict(balances), Counter[str]()
     for number, lead in enumerate(leads, 1):
         if lead.eligible:
-            contenders = [Contender(m.person, m.weight, after.get(m.person, 0), last[m.person]) for m in lead.eligible]
-            owner, postings = take_turn(contenders)
-            after |= {posting.person: posting.after for posting in postings}
+            members = sorted(lead.eligible, key=lambda member: member.person)
+            columns = ((m.person, m.weight, after.get(m.person, 0), last[m.person]) for m in members)
+            owner, turn = take_turn(*zip(*columns, strict=True))
+            after |= zip(turn.people, turn.after, strict=True)
             last[owner] = number
     return after
 

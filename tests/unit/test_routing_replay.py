@@ -47,7 +47,7 @@ class World:
             book.shift_open(before, -1)
         decision = decide(case, self.rules, book)
         self.records.append(record_of(decision, book))
-        book.post(decision.balances, decision.owner, decision.seq, grants=decision.grants, tags=decision.tags)
+        book.post(decision.turn, decision.owner, decision.seq, grants=decision.grants, tags=decision.tags)
         if decision.owner:
             self.taken.setdefault(decision.owner, []).append((at, decision.tags))
         self.standings |= book.changes()
@@ -59,13 +59,13 @@ class World:
         person = self.owners.pop(lead)
         assert person
         before = self.standings[person]
-        self.standings[person] = before._replace(open_leads=before.open_leads - 1)
+        self.standings[person] = replace(before, open_leads=before.open_leads - 1)
 
     def give_back(self, person: str) -> None:
         """Reverse a turn of somebody's, as after a lead that was none."""
         for each, units in ((person, 400_000_000), ("bert", -400_000_000)):
             before = self.standings[each]
-            self.standings[each] = before._replace(balance=before.balance + units)
+            self.standings[each] = replace(before, balance=before.balance + units)
 
     def _present(self, person: str) -> Presence:
         return self.presence.get(person, Presence())
