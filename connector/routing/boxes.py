@@ -1,4 +1,4 @@
-"""Rules as boxes: in each field a set of cells, written as the bits of a number."""
+"""Boxes: in each field a set of cells, written as the bits of a number."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -13,19 +13,6 @@ class OverBudgetError(Exception):
     """The boxes overlap in too many ways to tell."""
 
 
-def meet(one: Box, other: Box) -> bool:
-    """Tell whether two boxes have a cell in common."""
-    for mine, theirs in zip(one, other, strict=True):  # noqa: SIM110 (a generator costs twice as much)
-        if not mine & theirs:
-            return False
-    return True
-
-
-def within(inner: Box, outer: Box) -> bool:
-    """Tell whether a box lies in another."""
-    return all(mine | theirs == theirs for mine, theirs in zip(inner, outer, strict=True))
-
-
 def remainder(box: Box, others: Sequence[Box], *, budget: int = BUDGET) -> Box | None:
     """Return a part of the box that none of the others meets; None when they cover it.
 
@@ -38,7 +25,7 @@ def remainder(box: Box, others: Sequence[Box], *, budget: int = BUDGET) -> Box |
     pending = [(box, 0)]
     while pending:
         piece, start = pending.pop()
-        found = next((n for n in range(start, len(others)) if meet(piece, others[n])), None)
+        found = next((n for n in range(start, len(others)) if _meet(piece, others[n])), None)
         if found is None:
             return piece
         pieces = list(_minus(piece, others[found]))
@@ -47,6 +34,13 @@ def remainder(box: Box, others: Sequence[Box], *, budget: int = BUDGET) -> Box |
             raise OverBudgetError
         pending += [(each, found + 1) for each in pieces]
     return None
+
+
+def _meet(one: Box, other: Box) -> bool:
+    for mine, theirs in zip(one, other, strict=True):  # noqa: SIM110 (a generator costs twice as much)
+        if not mine & theirs:
+            return False
+    return True
 
 
 def _cells(box: Box) -> tuple[int, Box]:

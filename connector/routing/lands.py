@@ -1,24 +1,22 @@
-"""The rules of each country as boxes over the values a lead there can have."""
+"""The rules of each country as areas over the values a lead there can have."""
 
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
-from operator import and_, or_
-from typing import Any
 
 from connector.model.lead import Facets
 from connector.model.postal import DIGITS
 from connector.model.routing import Rule
-from connector.routing.axis import Axis, bitmap, ranks
-from connector.routing.boxes import Box, meet, within
+from connector.routing.axis import ranks
 from connector.routing.domains import DomainRules
 from connector.routing.extent import IN_FORCE, Accepted, accepted, common, tests_of
-from connector.routing.worlds import World, sample, world_of
+from connector.routing.leftover import Area, Lead, highest, leftover
+from connector.routing.lines import Line
+from connector.routing.runs import shared
+from connector.routing.worlds import world_of
 
-#: A field with more accepted cells than this says too little to look for neighbours by.
-_TELLING = 64
+#: So often the search for a lead looks at a few rules before it looks at all.
+_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,97 +28,78 @@ class Witness:
     day: date
 
 
-class Line:
-    """One field: its cells from the lowest value to the highest, then the one of an absent value."""
-
-    def __init__(self, field: str, world: World, size: int, tests: Mapping[int, Accepted]) -> None:
-        self.field = field
-        self.world = world
-        self._tests = {place: world.project(test) for place, test in tests.items()}
-        self.axis = Axis(size, self._tests)
-        self._cells = len(self.axis.bounds) + 1
-        self.full = (1 << self._cells + world.absent) - 1
-
-    def mask(self, place: int) -> int:
-        """Return the cells the rule at this place accepts."""
-        test = self._tests.get(place)
-        if test is None:
-            return self.full
-        known = (1 << self._cells) - 1
-        mask = known if test.extent.begins else 0
-        for turn in test.extent.turns:
-            mask ^= known >> (cell := bisect_left(self.axis.bounds, turn) + 1) << cell
-        return mask | test.missing << self._cells
-
-    def value(self, mask: int) -> Any:
-        """Return a value out of the highest of some cells; None for an absent one."""
-        cell = mask.bit_length() - 1
-        low, end = self.bounds(cell) if cell < self._cells else (None, None)
-        return None if low is None else sample(self.field, low, end)
-
-    def bounds(self, cell: int) -> tuple[Any, Any]:
-        """Return where a cell begins and ends."""
-        edges = (self.world.first, *self.axis.bounds[max(cell - 1, 0) : cell + 1], self.world.end)
-        return (edges[0], edges[1]) if cell == 0 else (edges[1], edges[2])
-
-
 class Land:
-    """One country, or several with the same rules and the same kind of postal code."""
+    """One country, or several with the same rules and the same kind of postal code. Rules are bits by their rank."""
 
-    def __init__(self, country: str, rules: Mapping[int, Rule], named: DomainRules, today: date) -> None:
+    def __init__(self, country: str, rules: int, lines: Sequence[Line], named: DomainRules) -> None:
         self.country = country
-        self.ranks = tuple(rules)
-        self.rules = tuple(rules.values())
+        self.lines = lines
         self._named = named
-        tests = [tests_with_domain(rule) for rule in self.rules]
-        fields = {field for each in tests for field in each} - {"country"} | {"postal", IN_FORCE}
-        self.lines = tuple(
-            Line(
-                field,
-                world_of(field, country, today),
-                len(tests),
-                {place: each[field] for place, each in enumerate(tests) if field in each},
-            )
-            for field in sorted(fields)
-        )
-        self.boxes: tuple[Box, ...] = tuple(tuple(line.mask(n) for line in self.lines) for n in range(len(tests)))
-        self._always = tuple(
-            bitmap((n for n, box in enumerate(self.boxes) if box[field] == line.full), len(tests))
-            for field, line in enumerate(self.lines)
-        )
+        for line in lines:
+            rules &= ~line.never
+        #: The rules that accept some lead here.
+        self.rules = rules
+        #: Those that together take what all of them do, as far as is known.
+        self.telling = rules
 
-    def earlier(self, place: int, *, since: int = 0) -> list[int]:
-        """Return the places before this one, from `since` on, whose boxes meet its box."""
-        found, box = (1 << place) - (1 << since), self.boxes[place]
-        for line, mask in zip(self.lines, box, strict=True):
-            if mask != line.full and mask.bit_count() <= _TELLING:
-                found &= reduce(or_, map(line.axis.at, ranks(mask)))
-        return [n for n in ranks(found) if meet(self.boxes[n], box)]
+    def area(self, rank: int) -> Area:
+        """Return the leads a rule accepts."""
+        return tuple(line.runs(rank) for line in self.lines)
 
-    def covering(self, place: int) -> list[int]:
-        """Return the places before this one whose boxes contain its box."""
-        found, box = (1 << place) - 1, self.boxes[place]
-        for line, mask, always in zip(self.lines, box, self._always, strict=True):
-            if mask == line.full:
-                found &= always
-            elif mask.bit_count() <= _TELLING:
-                found &= reduce(and_, map(line.axis.at, ranks(mask)))
-        return [n for n in ranks(found) if within(box, self.boxes[n])]
+    def meeting(self, rank: int, among: int) -> int:
+        """Return the rules out of some before this one that accept some lead it does."""
+        found = among & ((1 << rank) - 1)
+        for line in self.lines:
+            runs = line.runs(rank)
+            if found and runs != line.everything:
+                found &= line.meeting(runs)
+        return found
 
-    def probe(self, box: Box, place: int | None) -> Box | None:
-        """Try a few leads of a box; return one that the rule at this place takes, or with None no rule at all."""
-        taker = 0 if place is None else 1 << place
-        for lead in _probes(box):
-            found = -1
-            for line, mask in zip(self.lines, lead, strict=True):
-                found &= line.axis.at(mask.bit_length() - 1)
-            if found & -found == taker:
+    def covering(self, rank: int) -> int:
+        """Return the rules before this one that accept every lead it does."""
+        found = self.rules & ((1 << rank) - 1)
+        for line in self.lines:
+            runs = line.runs(rank)
+            if found:
+                found &= line.always if runs == line.everything else line.containing(runs)
+        return found
+
+    def untaken(self, rank: int, among: int, *, budget: int) -> Lead | None:
+        """Return a lead that this rule accepts and none of some others; None if they take them all.
+
+        Of many rules few matter mostly: those that take the leads the earlier ones leave.
+
+        Raises:
+            OverBudgetError: the area had to be split more often than the budget allows.
+        """
+        area, few = self.area(rank), 0
+        lead: Lead | None = highest(area)
+        for _ in range(_ROUNDS):
+            takers = self.taking(lead, among) if lead else 0
+            if not takers:
                 return lead
-        return None
+            few |= takers
+            lead = leftover(area, map(self.area, ranks(few)), budget=budget)
+        return leftover(area, map(self.area, ranks(among)), budget=budget)
 
-    def witness(self, box: Box) -> Witness:
-        """Return a lead out of a box."""
-        values = {line.field: line.value(mask) for line, mask in zip(self.lines, box, strict=True)}
+    def taking(self, lead: Lead, among: int) -> int:
+        """Return the rules out of some that take a lead."""
+        for line, cell in zip(self.lines, lead, strict=True):
+            if among:
+                among &= line.at(cell)
+        return among
+
+    def example(self, area: Area) -> Witness:
+        """Return a lead out of an area, with as little known as may be."""
+        return self.witness(highest(area))
+
+    def overlap(self, one: int, other: int) -> Area:
+        """Return the leads both rules accept."""
+        return tuple(shared(mine, theirs) for mine, theirs in zip(self.area(one), self.area(other), strict=True))
+
+    def witness(self, lead: Lead) -> Witness:
+        """Return a lead out of its cells."""
+        values = {line.field: line.value(cell) for line, cell in zip(self.lines, lead, strict=True)}
         day = date.fromordinal(values.pop(IN_FORCE))
         domain = values.pop("domain", None) or ""
         custom = {name.removeprefix("custom."): v for name, v in values.items() if "." in name and v is not None}
@@ -136,18 +115,42 @@ class Land:
 
 def lands(rules: Sequence[Rule], today: date) -> Iterator[Land]:
     """Return every country rules tell apart, one that none names and the unknown one among them."""
-    world = world_of("country", "", today)
-    tests = {place: tests_with_domain(rule) for place, rule in enumerate(rules)}
-    line = Line("country", world, len(rules), {n: each["country"] for n, each in tests.items() if "country" in each})
-    named = DomainRules(rules)
+    lines, named = _Lines(rules, today), DomainRules(rules)
     seen: set[tuple[int, int | None]] = set()
-    for cell, bits in enumerate(line.axis.bitmaps):
-        country = line.value(1 << cell) or ""
+    countries = lines.of("country", "")
+    for cell in range(countries.cells):
+        country, bits = countries.value(cell) or "", countries.at(cell)
         kind = bits, DIGITS.get(country.upper())
         # Findings on uncovered codes name the country, so those with codes of fixed width stand alone.
         if kind not in seen or kind[1]:
             seen.add(kind)
-            yield Land(country, {n: rules[n] for n in ranks(bits)}, named, today)
+            yield Land(country, bits, lines.of_country(country), named)
+
+
+class _Lines:
+    """The fields of a rule set. What a postal code is depends on the country."""
+
+    def __init__(self, rules: Sequence[Rule], today: date) -> None:
+        self._size, self._today = len(rules), today
+        self._tests: dict[str, dict[int, Accepted]] = {"country": {}, "postal": {}, IN_FORCE: {}}
+        for rank, rule in enumerate(rules):
+            for field, test in tests_with_domain(rule).items():
+                self._tests.setdefault(field, {})[rank] = test
+        others = (self.of(field, "") for field in self._tests.keys() - {"country", "postal"})
+        # What is told apart by few values is told soonest.
+        self._others = sorted(others, key=lambda line: (line.cells, line.field))
+        self._postal: dict[int | None, Line] = {}
+
+    def of(self, field: str, country: str) -> Line:
+        """Return one field."""
+        return Line(field, world_of(field, country, self._today), self._tests[field], self._size)
+
+    def of_country(self, country: str) -> tuple[Line, ...]:
+        """Return the fields of a country's leads, its postal code last."""
+        kind = DIGITS.get(country.upper())
+        if kind not in self._postal:
+            self._postal[kind] = self.of("postal", country)
+        return (*self._others, self._postal[kind])
 
 
 def tests_with_domain(rule: Rule) -> dict[str, Accepted]:
@@ -158,15 +161,3 @@ def tests_with_domain(rule: Rule) -> dict[str, Accepted]:
         extent = common([each.extent for each in domains])
         tests["domain"] = Accepted(extent, all(each.missing for each in domains))
     return tests
-
-
-def _probes(box: Box) -> Iterator[Box]:
-    """Return single leads of a box: with as little known as it allows, and some others."""
-    highest = tuple(1 << mask.bit_length() >> 1 for mask in box)
-    yield highest
-    yield tuple(mask & -mask for mask in box)
-    for field, mask in enumerate(box):
-        rest = mask
-        for _ in range(4):
-            rest &= rest - 1
-            yield (*highest[:field], rest & -rest or highest[field], *highest[field + 1 :])

@@ -7,14 +7,23 @@ from datetime import date, timedelta
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from routing_cases import a_pool, a_rep, a_rule, a_rule_set, a_test
 
 from connector.model.lead import Facets
 from connector.model.routing import Condition, Rule
 from connector.routing.analysis import Finding, Severity, analyse
+from connector.routing.axis import ranks
 from connector.routing.boxes import OverBudgetError, remainder
 from connector.routing.conditions import passes_domain, rule_matches
+from connector.routing.extent import Accepted, Extent
 from connector.routing.lands import Witness
+from connector.routing.leftover import Area, leftover, merged
+from connector.routing.lines import Line
+from connector.routing.runs import Runs, cells, joined, shared
+from connector.routing.turning import Turning
+from connector.routing.worlds import world_of
 
 TODAY = date(2026, 6, 9)
 
@@ -211,16 +220,36 @@ def test_a_pool_without_an_active_member_is_an_error_once_a_rule_leads_there() -
 
 def test_over_budget_is_unknown_and_never_fine() -> None:
     """R32"""
+    draw = random.Random(3)
     names = [f"custom.f{number}" for number in range(6)]
-    sides = ([a_test(name, "a", missing=True), a_test(name, "!a")] for name in names)
-    rules = [a_rule(f"r{number}", *tests) for number, tests in enumerate(product(*sides))]
+    rules = [
+        a_rule(f"r{number}", *(a_test(name, draw.choice(["a", "!a"]), missing=True) for name in draw.sample(names, 3)))
+        for number in range(80)
+    ]
 
-    codes = {
-        budget: {f.code for f in analyse(a_rule_set(*rules, a_rule("rest")), TODAY, budget=budget)}
+    found = {
+        budget: {
+            f.code for f in analyse(a_rule_set(*rules, a_rule("rest")), TODAY, budget=budget) if f.rules[0] == "rest"
+        }
         for budget in (3, 50_000)
     }
 
-    assert codes == {3: {"unknown"}, 50_000: {"dead"}}
+    assert found == {3: {"unknown"}, 50_000: {"dead"}}
+
+
+@pytest.mark.parametrize("sides", [2, 4, 6])
+def test_many_small_rules_that_together_take_all_are_seen_to_at_once(sides: int) -> None:
+    """R32: boxes that fill a bigger one are merged, so that no budget is spent."""
+    names = [f"custom.f{number}" for number in range(sides)]
+    halves = ([a_test(name, "a", missing=True), a_test(name, "!a")] for name in names)
+    rules = [a_rule(f"r{number}", *tests) for number, tests in enumerate(product(*halves))]
+
+    found = {
+        end: {f.code: f.rules for f in analyse(a_rule_set(*rules[:end], a_rule("rest")), TODAY, budget=64)}
+        for end in (None, -1)
+    }
+
+    assert found == {None: {"dead": ("rest",)}, -1: {}}
 
 
 def test_a_remainder_lies_in_its_box_and_in_no_other() -> None:
@@ -244,3 +273,63 @@ def test_a_remainder_lies_in_its_box_and_in_no_other() -> None:
 def test_a_search_that_splits_too_often_gives_up() -> None:
     with pytest.raises(OverBudgetError):
         remainder((7, 7), [(1, 7), (2, 7), (4, 7)], budget=1)
+
+
+NUMBERS = st.integers(0, 9)
+RUNS = st.sets(st.integers(0, 6)).map(lambda cells: joined((cell, cell + 1) for cell in cells))
+AREAS = st.tuples(RUNS.filter(bool), RUNS.filter(bool), RUNS.filter(bool))
+
+
+@given(AREAS, st.lists(AREAS, max_size=8))
+def test_what_is_left_of_an_area_is_what_enumeration_leaves(area: Area, others: list[Area]) -> None:
+    """R32"""
+    left = set(product(*map(cells, area)))
+    for other in others:
+        left -= set(product(*map(cells, other)))
+
+    lead = leftover(area, others)
+
+    assert lead in left if left else lead is None
+    assert {lead for each in merged(others) for lead in product(*map(cells, each))} == {
+        lead for each in others for lead in product(*map(cells, each))
+    }
+
+
+@given(RUNS, RUNS)
+def test_shared_runs_are_the_cells_in_both(one: Runs, other: Runs) -> None:
+    assert set(cells(shared(one, other))) == set(cells(one)) & set(cells(other))
+
+
+@given(st.lists(st.none() | st.builds(lambda *ends: tuple(sorted(ends)), NUMBERS, NUMBERS), max_size=12), RUNS)
+def test_a_line_finds_the_rules_that_meet_or_contain_some_cells(
+    ranges: list[tuple[int, int] | None], asked: Runs
+) -> None:
+    """R32: as a look at every rule does."""
+    tests = {
+        rank: Accepted(Extent(False, (ends[0], ends[1] + 1)), missing=ends[0] % 2 == 0)
+        for rank, ends in enumerate(ranges)
+        if ends
+    }
+    line = Line("employees", world_of("employees", "", TODAY), tests, len(ranges))
+    runs = shared(asked, line.everything)
+    every = {rank: set(cells(line.runs(rank))) for rank in range(len(ranges))}
+    wanted = set(cells(runs))
+
+    assert set(ranks(line.meeting(runs))) == {rank for rank, own in every.items() if own & wanted}
+    if runs:
+        assert set(ranks(line.containing(runs))) == {rank for rank, own in every.items() if wanted <= own}
+    assert [set(ranks(line.at(cell))) for cell in cells(runs)] == [
+        {rank for rank, own in every.items() if cell in own} for cell in cells(runs)
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 40, 5_000])
+def test_what_turns_between_two_cells_is_what_a_walk_over_them_finds(number: int) -> None:
+    draw = random.Random(number)
+    turns = {cell: [draw.randrange(50)] for cell in draw.sample(range(number + 1), min(number, 200))}
+    turning = Turning(turns, number, 50)
+
+    for _ in range(200):
+        first, end = sorted(draw.choices(range(number + 1), k=2))
+        walked = {rank for cell in range(first, end) for rank in turns.get(cell, ())}
+        assert set(ranks(turning.between(first, end))) == walked
