@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import requests
 
-from connector import publishing, sandboxing
+from connector import publishing, sandboxing, wakes
 from connector.errors import ConfigurationError, StoreUnavailable
 from connector.processes import PARENT, web_command
 from connector.settings import build
@@ -162,6 +162,8 @@ class Watcher:
             log.error("configuration is broken; the last good version stays in force")
         elif published.changed:
             log.info("configuration published", extra={"version": published.hash})
+            # Who waits may fit somebody now.
+            wakes.put_down(self._store.url, ["held"])
 
 
 def _children(layout: Layout, settings: Settings, url: str) -> list[Child]:

@@ -72,10 +72,15 @@ def wake_now(services: Services, queues: Collection[str]) -> None:
     """Put down wake-ups at once, for a command that ends right after; the sweep makes up for lost ones."""
     if not queues:
         return
-    connector = procrastinate.SyncPsycopgConnector(conninfo=services.store.url, min_size=1, max_size=1)
-    app = procrastinate.App(connector=connector)
-    with suppress(ConnectorException, HearbackError), app.open():
-        for job in sorted({job for queue in queues for job in expand(services, queue)}):
+    with suppress(HearbackError):
+        put_down(services.store.url, {job for queue in queues for job in expand(services, queue)})
+
+
+def put_down(url: str, jobs: Collection[str]) -> None:
+    """Put down wake-ups at once in the database at `url`; the sweep makes up for lost ones."""
+    app = procrastinate.App(connector=procrastinate.SyncPsycopgConnector(conninfo=url, min_size=1, max_size=1))
+    with suppress(ConnectorException), app.open():
+        for job in sorted(jobs):
             defer(app, job)
 
 

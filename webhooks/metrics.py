@@ -4,12 +4,12 @@ import os
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from connector.services import Services
-from connector.store import commands, reading
+from connector.store import commands, held_news, reading
 
 #: Set (by webhooks.serve) when several processes answer: each writes its counters there, any can add them up.
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -64,6 +64,7 @@ class _Waiting(Collector):
         with self._services.store.transaction() as tx:
             states = reading.unfinished(tx)
             backlog = commands.backlog(tx)
+            found = held_news.found(tx)
         deliveries = GaugeMetricFamily("hearback_deliveries", "Deliveries without a fate, by state.", labels=("state",))
         for state in ("stored", "waiting", "quarantined"):
             deliveries.add_metric((state,), states.get(state, 0))
@@ -72,7 +73,11 @@ class _Waiting(Collector):
         )
         for labels, count in backlog.items():
             pending.add_metric(labels, count)
-        return deliveries, pending
+        unannounced = CounterMetricFamily(
+            "hearback_sweep_found", "Waiting leads that got an owner unannounced: 0, or a fault of ours."
+        )
+        unannounced.add_metric((), found)
+        return deliveries, pending, unannounced
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: registering must not ask the database."""

@@ -60,6 +60,8 @@ def publish() -> None:
         published = publishing.publish(services.store, publishing.config_folder())
         if published.hash is None:
             raise ConfigurationError("the folder changed meanwhile and is broken: run `hearback check`")
+        if published.changed:
+            services.wake("held")
         told = "is in force now" if published.changed else "was in force already"
         click.echo(f"Version {published.hash[:12]} {told}.")
         tell_affected(services)
@@ -103,6 +105,8 @@ def rollback(version: str) -> None:
         with services.store.transaction() as tx:
             digest = one_version(tx, version)
             changed = configuration.activate(tx, digest)
+        if changed:
+            services.wake("held")
         click.echo(f"Version {digest[:12]} {'is in force again' if changed else 'was in force already'}.")
         tell_affected(services)
 

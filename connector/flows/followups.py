@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from connector.errors import StoreUnavailable
-from connector.flows import attainment, feedback
+from connector.flows import attainment, feedback, held
 from connector.flows.escalation import climb
 from connector.flows.sale import CALL, DELIVERED, LOST, REOPENED, TICKED, WON, Deal, Running, candidates, when
 from connector.flows.staff import calendar_of, colleagues
@@ -245,7 +245,7 @@ def _take_in(deal: Deal, running: Running, progress: StepProgress) -> None:
         next_rung_at=next_rung(step, fact, calendar),
     )
     if progress.state in {StepState.DONE, StepState.CANCELLED} and debts.clear(deal.tx, row.id, deal.now):
-        deal.tx.after_commit(lambda: deal.services.wake("held"))
+        held.announce(deal.services, deal.tx)
     fields = _projection(deal, running, progress)
     if fields:
         deal.put(followups.task_key(row.id), ObjectType.TASK, fields, "followup_task")

@@ -1,24 +1,54 @@
-"""The holding queue: a waiting lead gets its owner the moment somebody has room."""
+"""The holding queue: a waiting lead gets its owner the moment somebody has room.
 
+Whatever may give room announces it in the transaction that does (`announce`), and what time brings stands on the
+leads as `wake_at`. A look at the queue that assigns a lead with neither has made up for a fault of ours; it is
+counted as `sweep_found`, which must stay 0, and logged.
+
+An announcement is a row: it outlives a lost wake-up and a killed worker, and is taken off only after the whole
+queue was looked at by somebody who had read it first. So it does not matter which job comes first: what an event
+is still to do is announced, and is no find of a sweep that overtakes it. Whether anything was announced is asked
+last, after all that a decision reads, so that nothing is seen before its announcement. One find is nobody's: a
+lead put on hold by the version before, while the next one was published and looked into.
+"""
+
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from connector.flows import route, write
 from connector.flows.offers import offer
 from connector.routing.book import Book
+from connector.routing.chances import next_chance
 from connector.routing.decide import Case, Result
-from connector.routing.eligible import pool_has_room
+from connector.routing.eligible import REP, pool_has_room
 from connector.services import Active, Services
-from connector.store import Transaction, commands, decisions, leads, responses
+from connector.store import Transaction, commands, decisions, held_news, leads, responses
 from connector.store.leads import LeadRow
 
+log = logging.getLogger(__name__)
+
 LIMIT = 200
+#: No later than this a sweep looks which leads wake next.
+_SOON = timedelta(seconds=10)
+#: Rolling caps say in whole seconds, rounded up, when they have room.
+_ROUNDED = timedelta(seconds=1)
+
+
+def announce(services: Services, tx: Transaction) -> None:
+    """Let the queue be looked at after the commit: this transaction may have given a waiting lead room."""
+    held_news.note(tx)
+    tx.after_commit(lambda: services.wake("held"))
 
 
 def work(services: Services) -> int:
     """Drain the holding queue as far as capacity goes; return how many leads found an owner."""
     total, place = 0, None
+    with services.store.transaction() as tx:
+        news = held_news.read(tx)
     while True:
-        looked = _work_batch(services, place)
+        looked = _work_batch(services, place, news)
         total += looked.assigned
         place = looked.place
         if place is None:
@@ -32,6 +62,11 @@ def seconds_to_next(services: Services) -> float | None:
         return None if wake_at is None else (wake_at - tx.now()).total_seconds()
 
 
+def wakes_soon(wake_at: datetime | None, now: datetime) -> bool:
+    """Tell a lead that may wake before a sweep looks at the queue."""
+    return wake_at is not None and wake_at - now < _SOON
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A look at some waiting leads: how many found an owner, and where to go on, None at the end."""
@@ -40,14 +75,18 @@ class Looked:
     place: leads.Place | None
 
 
-def _work_batch(services: Services, place: leads.Place | None) -> Looked:
+def _work_batch(services: Services, place: leads.Place | None, news: Sequence[int]) -> Looked:
     with services.store.transaction() as tx:
-        if not leads.held_pools(tx):
+        # With news, wait for the ledger: whoever holds it may be putting a lead on hold.
+        if not news and not leads.held_pools(tx):
             return Looked(0, None)
         active = services.active(tx)
         book = route.load_book(tx, active)
         looked = drain(tx, active, book, place)
         route.save_book(tx, book)
+        if looked.place is None:
+            _foresee(tx, active, book)
+            held_news.forget(tx, news)
         if looked.assigned:
             tx.after_commit(lambda: services.wake("commands"))
         return looked
@@ -60,20 +99,48 @@ def drain(tx: Transaction, active: Active, book: Book, place: leads.Place | None
         return Looked(0, None)
     roomy = [pool for pool in waiting if _worth_a_try(active, book, pool)]
     rows = leads.held(tx, roomy, tx.now(), LIMIT, place)
-    assigned = sum(_try(tx, active, book, row) for row in rows)
-    return Looked(assigned, (rows[-1].created_at, rows[-1].id) if len(rows) == LIMIT else None)
+    assigned = [row for row in rows if _try(tx, active, book, row)]
+    _tell_found(tx, [row.id for row in assigned if not _waited_out(row, tx.now())])
+    return Looked(len(assigned), (rows[-1].created_at, rows[-1].id) if len(rows) == LIMIT else None)
+
+
+def _tell_found(tx: Transaction, assigned: Sequence[UUID]) -> None:
+    """Count the leads among those that nothing had announced."""
+    found = held_news.unannounced(tx, assigned, tx.now() + _ROUNDED) if assigned else []
+    if found:
+        held_news.count_found(tx, len(found))
+        log.warning("waiting leads found an owner unannounced", extra={"leads": [str(lead) for lead in found]})
+
+
+def _foresee(tx: Transaction, active: Active, book: Book) -> None:
+    """Note on the leads of pools without room when that may change; what else they wait for was not looked at."""
+    for pool in leads.held_pools(tx):
+        if not _worth_a_try(active, book, pool):
+            leads.foresee(tx, pool, _next_chance(active, book, pool, tx.now()), tx.now())
+
+
+def _next_chance(active: Active, book: Book, pool: str, now: datetime) -> datetime | None:
+    """Return when a pool may have room; for a rep, the beginning of a leave with a stand-in counts too."""
+    leaves = active.settings.leaves.get(pool.removeprefix(REP), ()) if pool.startswith(REP) else ()
+    begins = [leave.starts for leave in leaves if leave.delegate and leave.starts > now]
+    chance = next_chance(pool, active.rules.rule_set, book)
+    return min([*begins, *([chance] if chance else [])], default=None)
 
 
 def _worth_a_try(active: Active, book: Book, pool: str) -> bool:
     """Tell whether a pool has room, or is none any more: then the rules in force decide anew."""
     rule_set = active.rules.rule_set
-    gone = pool not in rule_set.pools and not pool.startswith("rep:")
+    gone = pool not in rule_set.pools and not pool.startswith(REP)
     return gone or pool_has_room(pool, rule_set, book)
+
+
+def _waited_out(row: LeadRow, now: datetime) -> bool:
+    return row.held_until is not None and row.held_until <= now
 
 
 def _try(tx: Transaction, active: Active, book: Book, row: LeadRow) -> bool:
     """Decide a waiting lead again; write something only if it finds an owner now."""
-    waited_out = row.held_until is not None and row.held_until <= tx.now()
+    waited_out = _waited_out(row, tx.now())
     if not waited_out and not _worth_a_try(active, book, str(row.pool)):
         return False
     lead = route.lead_from(row.data)

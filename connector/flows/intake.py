@@ -5,6 +5,7 @@ from uuid import UUID
 from connector.flows import at_once, held, read, route, write
 from connector.flows.batches import work_off
 from connector.flows.read import Aside, Prepared
+from connector.flows.route import Batch
 from connector.model.delivery import Fate
 from connector.services import Active, Services
 from connector.store import Transaction, commands, deliveries, leads
@@ -24,15 +25,23 @@ def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDeliver
     fresh, newer, repeated = _dedupe(tx, prepared)
     finished.extend(repeated)
     if fresh:
-        _route(tx, active, fresh)
+        batch = _route(tx, active, fresh)
+        if batch.edited:
+            held.announce(services, tx)
+        if any(held.wakes_soon(lead.wake_at, tx.now()) for lead in batch.new_leads):
+            # Its alarm is set by the job: the next sweep may come too late for it.
+            tx.after_commit(lambda: services.wake("held"))
         finished.extend(Finished(p.delivery.id, Fate.LEADS, is_test=p.submission.is_test) for p in fresh)
     # Leads are locked after the ledger, so newer versions come last.
-    finished.extend(Finished(p.delivery.id, update(tx, p, lead)) for p, lead in newer)
+    for p, lead in newer:
+        finished.append(Finished(p.delivery.id, Fate.UPDATED))
+        if update(tx, p, lead):
+            held.announce(services, tx)
     deliveries.finish(tx, finished)
     tx.after_commit(lambda: services.wake("commands"))
 
 
-def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> None:
+def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> Batch:
     matched = route.match_all(tx, active, fresh)
     book = route.load_book(tx, active)
     # Whoever waits comes first, also for room that opened a moment ago.
@@ -43,6 +52,7 @@ def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> None:
     route.save(tx, batch)
     joined = [(m.prepared, m.joins) for m in matched if m.joins]
     deliveries.link_keys(tx, [(p.delivery.source, p.key, lead, p.submission.version) for p, lead in joined])
+    return batch
 
 
 def _read_all(
@@ -89,8 +99,11 @@ def _dedupe(
     return fresh, newer, [d for d in duplicates if d.id not in alive]
 
 
-def update(tx: Transaction, p: Prepared, lead: UUID) -> Fate:
-    """Put a newer version of a submission over the lead it made; tell its CRM what changed."""
+def update(tx: Transaction, p: Prepared, lead: UUID) -> bool:
+    """Put a newer version of a submission over the lead it made; tell its CRM what changed.
+
+    Return whether the lead waits and may fit somebody else now.
+    """
     row = leads.by_ids(tx, [lead])[lead]
     before = route.lead_from(row.data)
     after = route.overlay(before, p.lead)
@@ -101,4 +114,4 @@ def update(tx: Transaction, p: Prepared, lead: UUID) -> Fate:
     if changed and row.owner and row.connection and not row.is_test:
         handover = write.Handover(lead, after, row.owner, row.connection, row.reason, p.delivery.id, tx.now())
         commands.put(tx, write.correct(handover, changed))
-    return Fate.UPDATED
+    return row.status == "held" and after != before

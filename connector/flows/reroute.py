@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from connector.flows import nudges, route, write
+from connector.flows import held, nudges, route, write
 from connector.flows.offers import follow, offer
 from connector.model.lead import Lead
 from connector.model.routing import Rule
@@ -87,7 +87,7 @@ def _work_batch(services: Services, ids: list[UUID], versions: "_Versions") -> l
         fates = [_decide(tx, active, book, each) for each in open_leads.locked(tx, ids) if look.affected(each)]
         route.save_book(tx, book)
         tx.after_commit(lambda: services.wake("commands"))
-        tx.after_commit(lambda: services.wake("held"))
+        held.announce(services, tx)
     return fates
 
 

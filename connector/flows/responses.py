@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from connector.errors import StoreUnavailable
-from connector.flows import charges, nudges, route, write
+from connector.flows import charges, held, nudges, route, write
 from connector.flows.offers import follow, offer, promise
 from connector.flows.staff import manager_of
 from connector.model.crm import ObjectType
@@ -112,7 +112,7 @@ def _settle(services: Services, lead_id: UUID) -> None:
         if row.pinned or not _hand_on(ended, book):
             _stay(ended)
         tx.after_commit(lambda: services.wake("commands"))
-        tx.after_commit(lambda: services.wake("held"))
+        held.announce(services, tx)
 
 
 def _cause(tx: Transaction, row: ResponseRow) -> tuple[str, str] | None:

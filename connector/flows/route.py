@@ -49,6 +49,8 @@ class Batch:
     decisions: list[DecisionRow] = field(default_factory=list)
     commands: list[NewCommand] = field(default_factory=list)
     responses: list[ResponseRow] = field(default_factory=list)
+    #: More is known now of a lead that waits: it may fit somebody else.
+    edited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +290,7 @@ def _attach(tx: Transaction, settings: Settings, m: Matched, row: LeadRow, batch
     filled = changed_fields(before, merged)
     if merged != before:
         leads.update_data(tx, row.id, lead_data(merged))
+        batch.edited |= row.status == "held"
     if row.owner and row.connection and not m.prepared.submission.is_test and row.connection in settings.connections:
         handover = write.Handover(
             row.id, merged, row.owner, row.connection, row.reason, m.prepared.delivery.id, tx.now()
@@ -305,6 +308,7 @@ def _attach_within(
     merged = merge(before, m.prepared.lead)
     filled = changed_fields(before, merged)
     batch.new_leads[index] = batch.new_leads[index]._replace(data=lead_data(merged))
+    batch.edited |= merged != before and decision.result is Result.HELD
     if decision.owner and not m.prepared.submission.is_test and not original.prepared.submission.is_test:
         handover = _handover(original.prepared, decision, reason)._replace(lead=merged, at=tx.now())
         handover = handover._replace(correlation=m.prepared.delivery.id)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from connector.adapters.base import Capability
 from connector.errors import ConfigurationError, ConnectorError
-from connector.flows import answers, followups, read
+from connector.flows import answers, followups, held, read
 from connector.flows.batches import work_off
 from connector.flows.deliver import fingerprint
 from connector.flows.staff import person_of
@@ -211,7 +211,7 @@ def _lead_changed(services: Services, tx: Transaction, connection: str, event: C
             return False
         responses.close(tx, row.id)
         ledger.shift_open(tx, owner, -1)
-        tx.after_commit(lambda: services.wake("held"))
+        held.announce(services, tx)
         return True
     moved = _owner_changed(services, tx, event, binding, row)
     if moved or event.record is None:
@@ -242,7 +242,7 @@ def _owner_changed(services: Services, tx: Transaction, event: CrmEvent, binding
     answers.on_move(services, tx, row, person)
     ledger.shift_open(tx, before, -1)
     ledger.shift_open(tx, person, 1)
-    tx.after_commit(lambda: services.wake("held"))
+    held.announce(services, tx)
     return True
 
 

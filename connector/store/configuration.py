@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from connector.store import held_news
 from connector.store.database import Transaction
 from connector.store.locks import PUBLISH
 
 
 def publish(tx: Transaction, *, digest: str, document: bytes, rule_set: str, rule_set_document: bytes) -> bool:
-    """Store a configuration and make it the active one; return False when it already was."""
+    """Store a configuration and make it the active one; return False when it already was.
+
+    Waiting leads are worth a look then: whoever publishes wakes the holding queue after the commit.
+    """
     tx.run("SELECT pg_advisory_xact_lock(%s)", PUBLISH)
     tx.run(
         "INSERT INTO rule_set (hash, document) VALUES (%s, %s) ON CONFLICT DO NOTHING",
@@ -27,7 +31,7 @@ def publish(tx: Transaction, *, digest: str, document: bytes, rule_set: str, rul
         "WHERE active_configuration.hash <> excluded.hash",
         digest,
     )
-    return changed == 1
+    return _announced(tx, changed == 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,16 @@ def beginning_with(tx: Transaction, start: str) -> list[str]:
 
 
 def activate(tx: Transaction, digest: str) -> bool:
-    """Put a stored configuration in force; return False when it already was."""
+    """Put a stored configuration in force; return False when it already was. As for `publish`, wake the queue."""
     tx.run("SELECT pg_advisory_xact_lock(%s)", PUBLISH)
-    return tx.run("UPDATE active_configuration SET hash = %s, since = now() WHERE hash <> %s", digest, digest) == 1
+    changed = tx.run("UPDATE active_configuration SET hash = %s, since = now() WHERE hash <> %s", digest, digest)
+    return _announced(tx, changed == 1)
+
+
+def _announced(tx: Transaction, changed: bool) -> bool:
+    if changed:
+        held_news.note(tx)
+    return changed
 
 
 def active_hash(tx: Transaction) -> str | None:

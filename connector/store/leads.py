@@ -220,6 +220,22 @@ def wait_on(tx: Transaction, lead: UUID, wake_at: datetime | None) -> None:
     tx.run("UPDATE lead SET wake_at = %s WHERE id = %s AND wake_at IS DISTINCT FROM %s", wake_at, lead, wake_at)
 
 
+def foresee(tx: Transaction, pool: str, wake_at: datetime | None, now: datetime) -> None:
+    """Note when a pool without room is next worth a look, on those of its leads that would wake later or never.
+
+    What has come due was looked at in vain.
+    """
+    tx.run(
+        "UPDATE lead SET wake_at = %s WHERE status = 'held' AND pool = %s AND wake_at IS DISTINCT FROM %s "
+        "AND (wake_at IS NULL OR wake_at > %s OR wake_at <= %s)",
+        wake_at,
+        pool,
+        wake_at,
+        wake_at,
+        now,
+    )
+
+
 def held_pools(tx: Transaction) -> list[str]:
     """Return the pools that leads are waiting for."""
     # A loose index scan: the queue may be long, the pools are few.

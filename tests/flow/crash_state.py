@@ -20,6 +20,7 @@ _LEFT_OUT = {
     "alembic_version",
     "clock",
     "delivery_body",
+    "held_news",
     "notebook",
     "sandbox.effect_log",
     "sandbox.request_log",
