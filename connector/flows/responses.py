@@ -220,7 +220,10 @@ def _moved(settings: Settings, lead: LeadRow, handover: write.Handover) -> list[
     """Return what moves a lead: to another owner, or from one CRM, where it ends, into another."""
     if lead.connection == handover.connection:
         return write.reassign(settings, handover)
-    there = write.hand_over(settings, handover)
+    # That CRM may have held the lead before, with an earlier owner's answer.
+    into, *tasks = write.hand_over(settings, handover)
+    anew = {**into.fields, **write.offered_anew(handover.respond_by)}
+    there = [into._replace(fields=anew), *tasks]
     if lead.connection is None or lead.connection not in settings.connections:
         return there
     ending = NewCommand(

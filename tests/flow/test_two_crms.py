@@ -1,9 +1,9 @@
 """One pool over two connections: one ledger and one cap a person, and each lead in the right CRM (R4, R12)."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,13 +16,14 @@ from psycopg import sql
 
 from connector import publishing
 from connector.adapters.sandbox.process import SandboxProcess
-from connector.flows import deliver, intake
+from connector.errors import StoreUnavailable
+from connector.flows import deliver, intake, responses, sync
 from connector.flows.accept import accept_many
 from connector.model.delivery import Delivery
 from connector.model.identity import new_id
 from connector.routing.ledger import TURN
 from connector.services import Services
-from connector.store import Store, ledger
+from connector.store import Store, commands, ledger
 from connector.vault import Vault
 
 CRMS = ("east", "west")
@@ -142,3 +143,177 @@ def test_each_lead_is_in_its_owners_crm_and_in_no_other(services: Services, crms
         ours[connection][f"U-{owner}"] += 1
     assert there == ours
     assert sum(counted.total() for counted in there.values()) == 12
+
+
+# A lead goes from one CRM to the other.
+
+#: A Monday, 10:00 in Berlin.
+MORNING = datetime(2026, 11, 23, 9, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def coast(services: Services, folder: Path, *members: str) -> None:
+    """Share the leads of the coast, whose rule names the eastern CRM, among others."""
+    (folder / "config" / "routing.yaml").write_text(
+        'fallback: mona\nresponse: {due: "4h", remind_at: [50]}\npools:\n'
+        f"  coast: {{members: [{', '.join(members)}]}}\n  inland: {{members: [bert]}}\n  all: {{members: [bert]}}\n",
+        "utf-8",
+    )
+    published = publishing.publish(services.store, folder / "config")
+    assert published.hash, published.complaints
+    services._seen = 0.0
+
+
+def clock(services: Services, at: datetime) -> None:
+    with services.store.transaction() as tx:
+        tx.run("UPDATE clock SET shift = %s - clock_timestamp()", at)
+
+
+def reborn(services: Services) -> Services:
+    """Return the services of a process that takes over from one that died; its leases have run out."""
+    with services.store.transaction() as tx:
+        tx.run(
+            "UPDATE command SET leased_until = clock_timestamp() - interval '1 second', due_at = '-infinity' "
+            "WHERE state = 'pending' AND leased_until IS NOT NULL"
+        )
+    return Services(services.store, services.vault, environ=ENVIRON)
+
+
+def settle(services: Services) -> None:
+    """Work off everything there is, and hear what the CRMs say of it."""
+    responses.work(services)
+    for _ in range(2):
+        for key in CRMS:
+            while deliver.work(services, key):
+                pass
+        for key in CRMS:
+            sync.poll(services, key)
+    assert rows(services, "SELECT key, state, error FROM command WHERE state <> 'done'") == []
+
+
+def shown(crm: SandboxProcess, object_: str) -> list[tuple[str, str]]:
+    """Return owner and status of each record, oldest first."""
+    with psycopg.connect(crm.database_url) as connection:
+        return connection.execute(
+            "SELECT fields ->> 'OwnerId', fields ->> 'Status' FROM sandbox.record WHERE object = %s ORDER BY seq",
+            (object_,),
+        ).fetchall()
+
+
+def dies_at(monkeypatch: pytest.MonkeyPatch, name: str, connection: str = "") -> list[str]:
+    """Let the process lose its store in a function of the outbox, for one CRM or for all; return where it did."""
+    original: Callable[..., object] = getattr(commands, name)
+    died: list[str] = []
+
+    def gone(*arguments: object) -> object:
+        if connection in arguments or not connection:
+            died.append(name)
+            raise StoreUnavailable("gone")
+        return original(*arguments)
+
+    monkeypatch.setattr(commands, name, gone)
+    return died
+
+
+@pytest.fixture
+def handed(services: Services, tmp_path: Path) -> Services:
+    """A lead that Anna, in the eastern CRM, was reminded of and let lie; Bert works in the western one alone."""
+    coast(services, tmp_path, "anna")
+    clock(services, MORNING)
+    answer(services, "1")
+    clock(services, MORNING + 2.1 * HOUR)
+    settle(services)
+    coast(services, tmp_path, "anna", "bert")
+    clock(services, MORNING + 4.1 * HOUR)
+    return services
+
+
+def handed_over(services: Services, crms: dict[str, SandboxProcess]) -> None:
+    """Check that Bert has the lead and its task, and nobody else has anything open."""
+    assert rows(services, "SELECT status, owner, connection FROM lead") == [("assigned", "bert", "west")]
+    assert rows(services, "SELECT state, owner FROM response") == [("offered", "bert")]
+    assert shown(crms["west"], "leads") == [("U-bert", "New")]
+    assert shown(crms["west"], "tasks") == [("U-bert", "Open")]
+    assert shown(crms["east"], "leads") == [("U-anna", "Closed")]
+    assert shown(crms["east"], "tasks") == [("U-anna", "Done")] * 2, "the task and the reminder"
+    assert rows(services, "SELECT count(*) FROM decision") == [(2,)]
+    with services.store.transaction() as tx:
+        assert ledger.recount(tx) == {}
+        assert sum(entry[0] for entry in ledger.entries(tx).values()) == 0
+
+
+def test_a_lead_goes_to_an_owner_in_the_other_crm_and_ends_in_the_first(
+    handed: Services, crms: dict[str, SandboxProcess]
+) -> None:
+    """R22: nor is the end in the first CRM, which tells of it, the end of the lead."""
+    settle(handed)
+
+    handed_over(handed, crms)
+    ((record,),) = rows(handed, "SELECT record_id FROM binding WHERE connection = 'east' AND key LIKE 'lead:%'")
+    crms["east"].change("leads", record, {"Status": "Working"}, actor="U-anna")
+    crms["east"].change("leads", record, {"Status": "Closed"}, actor="U-anna")
+    settle(handed)
+    handed_over(handed, crms)
+
+
+@pytest.mark.parametrize(
+    ("function", "connection"),
+    [("put", ""), ("lease", ""), ("lease", "east"), ("lease", "west"), ("finish", "east"), ("finish", "west")],
+    ids=[
+        "before the decision is stored",
+        "before anything is sent",
+        "between west and east",
+        "between east and west",
+        "with the first answer of east",
+        "with the first answer of west",
+    ],
+)
+def test_whoever_dies_between_two_crms_leaves_nobody_with_half_of_it(
+    handed: Services,
+    crms: dict[str, SandboxProcess],
+    monkeypatch: pytest.MonkeyPatch,
+    function: str,
+    connection: str,
+) -> None:
+    """R22, P5"""
+    died = dies_at(monkeypatch, function, connection)
+    with suppress(StoreUnavailable):
+        responses.work(handed)
+    for key in CRMS:
+        with suppress(StoreUnavailable):
+            while deliver.work(handed, key):
+                pass
+    monkeypatch.undo()
+    assert died
+
+    settle(reborn(handed))
+
+    handed_over(handed, crms)
+
+
+def test_what_an_owner_answered_is_not_the_answer_of_the_next_one_in_the_same_crm(
+    services: Services, crms: dict[str, SandboxProcess], tmp_path: Path
+) -> None:
+    """R22: Anna rejects a lead in the east, Bert in the west lets it lie, and Cleo gets it in the east."""
+    coast(services, tmp_path, "anna")
+    clock(services, MORNING)
+    answer(services, "1")
+    settle(services)
+    ((record,),) = rows(services, "SELECT record_id FROM binding WHERE key LIKE 'lead:%'")
+    coast(services, tmp_path, "anna", "bert")
+    crms["east"].change("leads", record, {"x_hearback_response": "rejected_other"}, actor="U-anna")
+    sync.poll(services, "east")
+    settle(services)
+    assert rows(services, "SELECT owner FROM lead") == [("bert",)]
+    coast(services, tmp_path, "anna", "bert", "cleo")
+    clock(services, MORNING + 4.1 * HOUR)
+
+    settle(services)
+    settle(services)
+
+    assert rows(services, "SELECT owner, connection FROM lead") == [("cleo", "east")]
+    assert rows(services, "SELECT state, owner FROM response") == [("offered", "cleo")]
+    assert shown(crms["east"], "leads") == [("U-cleo", "New")]
+    assert shown(crms["west"], "leads") == [("U-bert", "Closed")]
+    assert crms["east"].read("leads", record).get("x_hearback_response") is None
+    assert Counter(shown(crms["east"], "tasks")) == {("U-anna", "Done"): 1, ("U-cleo", "Open"): 1}
