@@ -237,6 +237,36 @@ def test_an_acceptance_that_does_not_come_ends_the_assignment_too(strict: Frontl
     assert "had not accepted it by 2026-11-23 10:00 UTC" in strict.explained(lead)[0]
 
 
+def test_who_gets_a_lead_back_and_lets_it_lie_again_has_that_task_closed(line: Frontline) -> None:
+    """Each time a lead comes back its owner has a task of its own; the later breach closes that one."""
+    lead = line.lead()
+    first = line.owner(lead)
+    line.look(START + 4.1 * HOUR)
+    second = line.owner(lead)
+    line.edit("territories.csv", "00-001..04-999,,,,,,,,,,,,poland,", f"00-001..04-999,,,,,,,,,,,,,{first}")
+    line.publish()
+    assert reroute.work(line.services) == {reroute.Fate.MOVED: 1}
+    line.send()
+    again = f"{first}:3"
+    assert (line.owner(lead), line.task(lead, again)["status"]) == (first, "open")
+    before = line.task(lead, first).copy()
+    due = line.instant(lead, "touch_due")
+    line.look(due - HOUR)
+
+    line.look(due + HOUR)
+
+    third = line.owner(lead)
+    assert third not in {first, second}
+    told = line.task(lead, again)
+    assert (told["status"], told["owner"]) == ("done", line.user(first))
+    assert line.services.current().settings.people[third].name in told["body"]
+    assert line.task(lead, f"3:{first}", "remind")["status"] == "done"
+    assert line.task(lead, first) == before, "the task of their first time is left alone"
+    assert line.task(lead, third)["status"] == "open"
+    still = [f["key"] for f in line.crm.records.values() if "title" in f and f["status"] == "open"]
+    assert still == [f"task:{lead}:{third}"]
+
+
 def test_after_as_many_moves_as_are_allowed_the_manager_gets_it(line: Frontline) -> None:
     line.edit("routing.yaml", '{due: "4h"}', '{due: "4h", max_moves: 1}')
     line.publish()
