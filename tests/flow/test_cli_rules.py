@@ -181,6 +181,28 @@ def test_going_back_needs_one_version(folder: Path, version: str, told: str) -> 
     assert told in refused.output
 
 
+def test_whoever_waits_is_looked_at_again_under_the_new_version(folder: Path, database_url: str) -> None:
+    """R28: publishing and going back are events of the holding queue; publishing the same again is none."""
+
+    def woken() -> list[str]:
+        with psycopg.connect(database_url) as connection:
+            jobs = connection.execute("DELETE FROM procrastinate_jobs RETURNING args ->> 'job'").fetchall()
+            return [row[0] for row in jobs]
+
+    first = rules("publish").output.split()[1]
+    edit(folder / "routing.yaml", 'max_hold: "4h"', 'max_hold: "5h"')
+    woken()
+
+    rules("publish")
+    assert woken() == ["held"]
+    rules("publish")
+    assert woken() == []
+    rules("rollback", first)
+    assert woken() == ["held"]
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM held_news").fetchone() == (3,)
+
+
 def test_going_back_is_refused_where_the_folder_publishes_itself(folder: Path) -> None:
     rules("publish")
     edit(folder / "hearback.yaml", "publish: manual", "publish: automatic")

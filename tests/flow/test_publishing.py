@@ -83,6 +83,19 @@ def test_a_change_in_the_folder_is_taken_up_by_a_running_process(store, folder, 
     until(taken_up, 20)
 
 
+def test_a_folder_that_is_taken_up_wakes_whoever_waits(store, folder, database_url) -> None:
+    """R28"""
+    watcher = watching(store, folder)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("DELETE FROM procrastinate_jobs")
+    edit(folder / "people.csv", "U-1001", "U-7001")
+
+    look(watcher)
+
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT args ->> 'job' FROM procrastinate_jobs").fetchall() == [("held",)]
+
+
 def test_an_unchanged_folder_is_not_read_again(store, folder, monkeypatch) -> None:
     watcher = watching(store, folder)
     monkeypatch.setattr(publishing, "read", lambda _folder: pytest.fail("it was read"))
