@@ -116,15 +116,18 @@ def _foresee(tx: Transaction, active: Active, book: Book) -> None:
     """Note on the leads of pools without room when that may change; what else they wait for was not looked at."""
     for pool in leads.held_pools(tx):
         if not _worth_a_try(active, book, pool):
-            leads.foresee(tx, pool, _next_chance(active, book, pool, tx.now()), tx.now())
+            chance = next_chance(pool, active.rules.rule_set, book)
+            leads.foresee(tx, pool, _sooner(chance, _stand_in(active, pool, tx.now())), tx.now())
 
 
-def _next_chance(active: Active, book: Book, pool: str, now: datetime) -> datetime | None:
-    """Return when a pool may have room; for a rep, the beginning of a leave with a stand-in counts too."""
+def _stand_in(active: Active, pool: str, now: datetime) -> datetime | None:
+    """Return when a rep whom a rule names goes on leave and somebody stands in, who may have room; None: never."""
     leaves = active.settings.leaves.get(pool.removeprefix(REP), ()) if pool.startswith(REP) else ()
-    begins = [leave.starts for leave in leaves if leave.delegate and leave.starts > now]
-    chance = next_chance(pool, active.rules.rule_set, book)
-    return min([*begins, *([chance] if chance else [])], default=None)
+    return min((leave.starts for leave in leaves if leave.delegate and leave.starts > now), default=None)
+
+
+def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(filter(None, (one, other)), default=None)
 
 
 def _worth_a_try(active: Active, book: Book, pool: str) -> bool:
@@ -154,7 +157,7 @@ def _try(tx: Transaction, active: Active, book: Book, row: LeadRow) -> bool:
     )
     previewed = route.preview(active, case, book)
     if previewed.result is Result.HELD:
-        leads.wait_on(tx, row.id, previewed.wake_at)
+        leads.wait_on(tx, row.id, _sooner(previewed.wake_at, _stand_in(active, str(previewed.pool), tx.now())))
         return False
     decision, decision_row, reason = route.decided(active, case, book)
     owner, connection = str(decision.owner), str(decision.connection)

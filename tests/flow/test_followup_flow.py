@@ -349,11 +349,13 @@ def test_the_debt_is_cleared_when_the_substitute_does_the_step_and_held_leads_ar
     crm.called(late, owner="u-bert")
     crm.ticked("confirm", late + timedelta(minutes=5))
     crm.woken.clear()
+    ((announced,),) = crm.rows("SELECT coalesce(max(id), 0) FROM held_news")
     crm.sweep()
 
     assert crm.states()["confirm"] == "done"
     assert crm.debts() == {}
     assert "held" in crm.woken
+    assert crm.rows("SELECT count(*) FROM held_news WHERE id > %s", announced) == [(1,)]
 
 
 def test_after_an_outage_the_sweep_climbs_once_and_a_second_sweep_does_nothing(crm):
