@@ -17,7 +17,7 @@ import pytest
 from frontline import START, Frontline
 
 from connector.flows import held, intake, responses, sync
-from connector.store import configuration, held_news
+from connector.store import configuration, held_news, ledger
 from webhooks.metrics import Metrics
 
 EVENTS = 10_000 if os.environ.get("HEARBACK_FULL") else 300
@@ -220,7 +220,9 @@ def test_events_leave_the_sweep_nothing_to_find(database_url: str, tmp_path: Pat
 
         assert min(floor.drained[kind] for kind in ("again", "closed", "moved", "paused", "later")) > 0, floor.drained
         assert floor.rows("SELECT FROM held_news") == []
-        floor.balances()
+        with floor.services.store.transaction() as tx:
+            assert ledger.recount(tx) == {}
+            assert sum(entry[0] for entry in ledger.entries(tx).values()) == 0
 
 
 def _deaf(_services: object, _tx: object) -> None: ...
