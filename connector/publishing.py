@@ -35,7 +35,13 @@ def config_folder() -> Path:
 
 def read(folder: Path) -> Loaded:
     """Validate a folder as a whole, adapters and kinds of source included."""
-    return load(folder, adapters=adapter_names(), kinds=tuple(SOURCES))
+    return load(
+        folder,
+        adapters=adapter_names(),
+        kinds=tuple(SOURCES),
+        proofs={kind: source.proof for kind, source in SOURCES.items()},
+        old_signatures=[kind for kind, source in SOURCES.items() if source.has_old_signatures],
+    )
 
 
 def publish(store: Store, folder: Path) -> Published:

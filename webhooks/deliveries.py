@@ -4,17 +4,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from flask import request
 
 from connector.model.delivery import Delivery
 from connector.model.identity import new_id
 from connector.model.text import clean
+from webhooks.edge import edge
 
 # Never authorization, cookies or keys (requirement I4).
 _KEPT = frozenset(("content-type", "idempotency-key", "origin", "referer", "user-agent"))
 _SECRETIVE = ("authorization", "cookie", "api-key", "apikey", "password")
 _MOST_HEADER = 2_000
+# Letters that stand for themselves in a path (RFC 3986, section 3.3).
+_IN_PATH = "/-._~!$&'()*+,;=:@"
 
 
 def delivery_of(source: str, body: bytes) -> Delivery:
@@ -29,7 +33,15 @@ def delivery_of(source: str, body: bytes) -> Delivery:
         headers=kept_headers(environ),
         query=request.args.to_dict() if environ.get("QUERY_STRING") else {},
         remote_ip=environ.get("REMOTE_ADDR"),
+        url=public_address(edge().keeper.doors().settings.public_url, environ),
     )
+
+
+def public_address(public_url: str, environ: Mapping[str, Any]) -> str:
+    """Return the address the sender used, for those who sign it: behind a proxy neither scheme nor host is known."""
+    path = quote(environ.get("PATH_INFO", "").encode("latin-1"), safe=_IN_PATH)
+    query = environ.get("QUERY_STRING", "")
+    return f"{public_url}{path}?{query}" if query else f"{public_url}{path}"
 
 
 def kept_headers(environ: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from connector.services import Services
 from connector.settings.values import Settings, Source
 from connector.sources.base import Source as Reader
 from connector.sources.registry import source_for
+from connector.sources.signing import NO_SECRET
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,14 @@ class Door:
 
     def check(self, delivery: Delivery) -> str:
         """Return how the delivery proved to be authentic: `yes`, `none` or `no:<failing step>`."""
+        if self.source.secrets and not self.secrets:
+            # Named in the configuration and not set: where a signature is optional this must not open the door.
+            return f"no:{NO_SECRET}"
         try:
             self.reader.verify(delivery, self.secrets, datetime.now(UTC))
         except WebhookRejected as err:
             return f"no:{err.step}"
-        return "yes" if self.reader.signed else "none"
+        return "yes" if self.reader.signed and self.secrets else "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,7 @@ class DoorKeeper:
 
     def _open(self, settings: Settings) -> Doors:
         doors = [
-            Door(source, source_for(source.kind), tuple(self._known(source.secrets)))
-            for source in settings.sources.values()
+            Door(source, _reader(source), tuple(self._known(source.secrets))) for source in settings.sources.values()
         ]
         tokens = [(token, door) for door in doors if door.source.token for token in self._known([door.source.token])]
         keys = [(key, client.name) for client in settings.api_keys for key in self._known([client.secret])]
@@ -98,6 +101,11 @@ class DoorKeeper:
                 yield self._services.secret(name)
             except ConfigurationError as err:
                 log.error("a door stays closed", extra={"reason": str(err)})
+
+
+def _reader(source: Source) -> Reader:
+    reader = source_for(source.kind)
+    return reader.with_old_signatures() if source.old_signatures else reader
 
 
 def _digest(secret: str) -> bytes:

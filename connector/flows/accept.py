@@ -97,6 +97,7 @@ def _sealed(services: Services, delivery: Delivery, verified: str, suspect: str)
         "headers": dict(delivery.headers),
         "query": dict(delivery.query),
         "from": {"ip": delivery.remote_ip or ""},
+        "to": {"url": delivery.url},
     }
     return NewDelivery(
         id=delivery.id,

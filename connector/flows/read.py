@@ -61,6 +61,7 @@ def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
         headers=head["headers"],
         query=head["query"],
         remote_ip=head.get("from", {}).get("ip") or None,
+        url=head.get("to", {}).get("url", ""),
     )
 
 

@@ -31,9 +31,21 @@ class Fate(StrEnum):
     ERASED = "erased"
 
 
+class Proof(StrEnum):
+    """Whether senders of a kind can prove with a secret who they are."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    NEEDED = "needed"
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A request as it came in. `headers` have lower-case names and hold no credentials."""
+    """A request as it came in. `headers` have lower-case names and hold no credentials.
+
+    `url` is the public address it was sent to, with its query as sent; some senders sign it. It holds the
+    path token, so show it to nobody.
+    """
 
     id: UUID
     source: str
@@ -43,3 +55,4 @@ class Delivery:
     headers: Mapping[str, str]
     query: Mapping[str, str]
     remote_ip: str | None = None
+    url: str = ""

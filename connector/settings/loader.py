@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from connector.errors import ConfigurationError
+from connector.model.delivery import Proof
 from connector.model.people import Person, Role
 from connector.model.routing import SPANS, Cap, Rep, Rule, RuleSet
 from connector.settings import absences, calendars, goals, organisation, people, plans, pools, territories
@@ -49,14 +51,23 @@ class Loaded:
     rule_lines: Mapping[str, int] = field(default_factory=dict)
 
 
-def load(folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str] = ()) -> Loaded:
+def load(
+    folder: Path,
+    *,
+    adapters: Collection[str] = (),
+    kinds: Collection[str] = (),
+    proofs: Mapping[str, Proof] = MappingProxyType({}),
+    old_signatures: Collection[str] = (),
+) -> Loaded:
     """Read a configuration folder as a whole; mistakes are complaints, never exceptions.
 
     `adapters` and `kinds` are what this installation can speak to and read; left out, any name passes.
+    `proofs` says for each kind whether its senders sign; `old_signatures` are the kinds with older ones.
     """
     complaints = Complaints()
     about = organisation.read_organisation(folder, complaints)
     organisation.check_kinds(about, adapters, kinds, complaints)
+    organisation.check_proofs(about, proofs, old_signatures, complaints)
     working = calendars.read_calendars(folder, complaints)
     staff = people.read_staff(folder, about, working, complaints)
     leaves = absences.read_absences(folder, about, staff, complaints)

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields
 
+from connector.model.delivery import Proof
 from connector.model.lead import FIELDS
 from connector.settings import texts
-from connector.settings.complaints import Complaints, suggestion
+from connector.settings.complaints import Complaints, Severity, suggestion
 from connector.settings.pages import Page, read_page
 from connector.settings.secrets import secret_name
 from connector.settings.shapes import Keyed, Listing, Shape, Text, complain, fault, one_of
@@ -144,6 +145,7 @@ class _Source(Shape):
     honeypot = Text(load_default="")
     oid = Text(load_default="")
     campaign = Text(load_default="")
+    old_signatures = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
 
 
 class _ApiKey(Shape):
@@ -214,6 +216,31 @@ def check_kinds(
             line = page.line(("sources", key, "kind"))
             what = f"sources.{key}.kind: '{source.kind}' is unknown"
             complaints.add(FILE, line, what, "no code here reads such a source", suggestion(source.kind, kinds))
+
+
+def check_proofs(
+    organisation: Organisation, proofs: Mapping[str, Proof], old_signatures: Collection[str], complaints: Complaints
+) -> None:
+    """Complain about sources whose secrets and options do not fit how senders of their kind prove who they are."""
+    page = organisation.page
+    if page is None:
+        return
+    for key, source in organisation.sources.items():
+        proof = proofs.get(source.kind)
+        line = page.line(("sources", key))
+        if proof is Proof.NEEDED and not source.secrets:
+            what, why = f"sources.{key}: has no secret", f"every delivery of kind {source.kind} must be signed with one"
+            complaints.add(FILE, line, what, why, "add secrets: with ${NAME_OF_A_VARIABLE} as its entry")
+        if proof is Proof.NONE and source.secrets:
+            what, why = f"sources.{key}.secrets: are not used", f"senders of kind {source.kind} sign nothing"
+            do = "remove them; the token in the address is what protects this source"
+            complaints.add(FILE, page.line(("sources", key, "secrets")), what, why, do, severity=Severity.WARNING)
+        if proof and source.old_signatures and source.kind not in old_signatures:
+            what, why = (
+                f"sources.{key}.old_signatures: means nothing here",
+                f"kind {source.kind} has only one signature",
+            )
+            complaints.add(FILE, page.line(("sources", key, "old_signatures")), what, why, "remove the line")
 
 
 def _organisation(page: Page, data: dict[str, Any]) -> Organisation:

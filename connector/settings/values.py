@@ -50,6 +50,8 @@ class Source:
     #: The organisation id in a generated form that chooses this source at the Web-to-Lead door.
     oid: str = ""
     campaign: str = ""
+    #: Whether signatures without a time are accepted too, where a sender has such.
+    old_signatures: bool = False
 
 
 @dataclass(frozen=True, slots=True)

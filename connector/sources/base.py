@@ -5,9 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from connector.model.delivery import Delivery
+from connector.model.delivery import Delivery, Proof
 from connector.model.lead import Submission
 
 
@@ -35,6 +35,25 @@ class Source(ABC):
     content_types: ClassVar[frozenset[str]]
     #: Whether deliveries carry a signature, so that a source without a secret cannot be verified.
     signed: ClassVar[bool] = False
+    #: Whether a signed kind also has senders that cannot sign: only a source with a secret then asks for it.
+    secret_optional: ClassVar[bool] = False
+    #: Whether there are older signatures without a time, which a source may choose to accept.
+    has_old_signatures: ClassVar[bool] = False
+
+    @property
+    def proof(self) -> Proof:
+        """Whether deliveries of this kind prove with a secret who sent them."""
+        if not self.signed:
+            return Proof.NONE
+        return Proof.OPTIONAL if self.secret_optional else Proof.NEEDED
+
+    def with_old_signatures(self) -> Self:
+        """Return a reader that also accepts older signatures; whoever saw such a delivery can repeat it for ever."""
+        return self
+
+    def masked(self, body: bytes) -> bytes:
+        """Return a body as it may be shown: secrets that senders of this kind write into it are hidden."""
+        return body
 
     @abstractmethod
     def verify(self, delivery: Delivery, secrets: Sequence[str], now: datetime) -> None:

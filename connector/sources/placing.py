@@ -46,7 +46,7 @@ class Placed:
         elif kind == "attribution" and rest not in self.attribution:
             self.attribution[rest] = JOINER.join(values)
         elif kind == "consent" and (given := yes_or_no(values[0])) is not None:
-            self.consents.append(Consent(rest, given))
+            self.consents.append(Consent(purpose=rest, given=given))
         elif target != "ignore":
             self.put_extra(rest if kind == "custom" and rest else name, values)
 
@@ -61,6 +61,18 @@ class Placed:
         """Keep values under the sender's name, beside what is there already."""
         before = [self.extra[name]] if name in self.extra else []
         self.extra[name] = JOINER.join(before + values)
+
+    def attribute(self, values: Mapping[str, str]) -> None:
+        """Say where the lead came from, beside what the person's own values say of it."""
+        for name, value in within_caps(list(values.items())):
+            if text := value.strip():
+                self.attribution.setdefault(name, text)
+
+    def name_campaign(self, reading: Reading) -> None:
+        """Name our campaign by the sender's id of it, where we know one."""
+        known = reading.campaigns.get(self.attribution.get("campaign_id", ""))
+        if known:
+            self.fields["campaign"] = known
 
     def submission(
         self,

@@ -13,7 +13,7 @@ from connector.model.delivery import Delivery
 from connector.model.lead import Consent, Submission
 from connector.sources.base import Reading, Source
 from connector.sources.bodies import Pair, media_type, urlencoded_pairs
-from connector.sources.placing import Placed, place, yes_or_no
+from connector.sources.placing import place, yes_or_no
 
 # What the form generator writes (names are the vendor's own, compared exactly).
 _FIELDS: Mapping[str, str] = {
@@ -60,7 +60,7 @@ class WebToLeadSource(Source):
         kept, opt_outs = _split(_pairs(delivery))
         placed = place(kept, replace(reading, mapping={**_FIELDS, **reading.mapping}))
         placed.consents += opt_outs
-        _name_campaign(placed, reading)
+        placed.name_campaign(reading)
         placed.suspect(delivery.received_at)
         return [placed.submission(reading)]
 
@@ -74,11 +74,7 @@ def _pairs(delivery: Delivery) -> list[Pair]:
 
 
 def _split(pairs: list[Pair]) -> tuple[list[Pair], list[Consent]]:
-    refused = [Consent(_OPT_OUTS[name], False) for name, value in pairs if name in _OPT_OUTS and yes_or_no(value)]
+    refused = [
+        Consent(purpose=_OPT_OUTS[name], given=False) for name, value in pairs if name in _OPT_OUTS and yes_or_no(value)
+    ]
     return [pair for pair in pairs if pair[0] not in _OPT_OUTS], refused
-
-
-def _name_campaign(placed: Placed, reading: Reading) -> None:
-    known = reading.campaigns.get(placed.attribution.get("campaign_id", ""))
-    if known:
-        placed.fields["campaign"] = known

@@ -1,0 +1,92 @@
+"""Lists of questions and answers -> a placed lead: what the form builders have in common."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connector.model.lead import Consent
+from connector.model.text import clean
+from connector.sources.aliases import target_of
+from connector.sources.base import Reading
+from connector.sources.bodies import MAX_NAME, Pair, json_pairs, scalar_text, within_caps
+from connector.sources.objects import scalar_or_empty
+from connector.sources.placing import JOINER, Placed, place
+
+_CONSENT = "consent."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, with every name an admin may call its question by, most telling first.
+
+    `guess` is where the question's type alone leads. `ticked` says whether a box is ticked: where the answer
+    leads to a consent it counts, with `wording`, the text beside the box. A `legal` question asks for a
+    consent and for nothing else.
+    """
+
+    names: tuple[str, ...]
+    text: str
+    guess: str | None = None
+    ticked: bool | None = None
+    wording: str = ""
+    legal: bool = False
+
+    def aim(self, mapping: Mapping[str, str]) -> tuple[str, str | None]:
+        """Return the name to file the answer under, and where it goes."""
+        for name in self.names:
+            if name in mapping:
+                return name, mapping[name]
+        for name in self.names:
+            if target := target_of(name):
+                return name, target
+        return self.names[0] if self.names else "answer", self.guess
+
+
+def names_of(*given: Any) -> tuple[str, ...]:
+    """Return what was given as names of a question: a long one is cut, for it must not cost the lead (I16)."""
+    texts = (clean(scalar_or_empty(each)).strip()[:MAX_NAME].strip() for each in given)
+    return tuple(dict.fromkeys(filter(None, texts)))
+
+
+def answers_of(names: tuple[str, ...], value: Any, guess: str | None = None) -> list[Answer]:
+    """Return the answer a JSON value is; an object becomes one answer for each of its parts."""
+    if not isinstance(value, dict):
+        ticked = value if isinstance(value, bool) else bool(value) if isinstance(value, list) else None
+        return [Answer(names, value_text(value), guess, ticked, names[0] if names else "")]
+    parts = json_pairs(value)
+    return [Answer(names_of(*(f"{name}.{part}" for name in names)), text) for part, text in parts]
+
+
+def value_text(value: Any) -> str:
+    """Write the value of an answer as text; what has no plain form stays JSON."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return JOINER.join(filter(None, map(value_text, value)))
+    return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict) else scalar_text(value)
+
+
+def place_answers(answers: Iterable[Answer], reading: Reading, more: Iterable[Pair] = ()) -> Placed:
+    """Put every answer where the mapping, one of its names or its type says; `more` are plain names and values."""
+    pairs: list[Pair] = []
+    mapping = dict(reading.mapping)
+    consents: list[Consent] = []
+    for answer in answers:
+        name, target = answer.aim(reading.mapping)
+        if answer.ticked is not None and (answer.legal or (target or "").startswith(_CONSENT)):
+            consents.append(_consent(answer, name, target or ""))
+            continue
+        pairs.append((name, answer.text))
+        if target:
+            mapping[name] = target
+    pairs += more
+    placed = Placed() if consents and not pairs else place(pairs, Reading(mapping=mapping, honeypot=reading.honeypot))
+    placed.consents += consents
+    return placed
+
+
+def _consent(answer: Answer, name: str, target: str) -> Consent:
+    purpose = target.removeprefix(_CONSENT) if target.startswith(_CONSENT) else name
+    [(purpose, wording)] = within_caps([(purpose, answer.wording)])
+    return Consent(purpose=purpose, given=bool(answer.ticked), text=wording)
