@@ -14,6 +14,7 @@ from connector.sources.objects import scalar_or_empty
 from connector.sources.placing import JOINER, Placed, place
 
 _CONSENT = "consent."
+_PLACES = ("street", "postal_code", "city", "region", "country")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,18 @@ def names_of(*given: Any) -> tuple[str, ...]:
 def answers_of(names: tuple[str, ...], value: Any, guess: str | None = None) -> list[Answer]:
     """Return the answer a JSON value is; an object becomes one answer for each of its parts."""
     if not isinstance(value, dict):
+        text = value_text(value)
         ticked = value if isinstance(value, bool) else bool(value) if isinstance(value, list) else None
-        return [Answer(names, value_text(value), guess, ticked, names[0] if names else "")]
+        beside = text if isinstance(value, list) else ""
+        return [Answer(names, text, guess, ticked, beside or (names[0] if names else ""))]
     parts = json_pairs(value)
-    return [Answer(names_of(*(f"{name}.{part}" for name in names)), text) for part, text in parts]
+    return [Answer(names_of(*(f"{name}.{part}" for name in names)), text, _place(part)) for part, text in parts]
+
+
+def _place(part: str) -> str | None:
+    """Return where a part of an address goes; other parts may be about anybody."""
+    target = target_of(part)
+    return target if target in _PLACES else None
 
 
 def value_text(value: Any) -> str:

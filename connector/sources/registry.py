@@ -6,12 +6,37 @@ from connector.errors import ConfigurationError
 from connector.sources.api import ApiSource
 from connector.sources.base import Source
 from connector.sources.cards import CardSource
+from connector.sources.fillout import FilloutSource
 from connector.sources.form import FormSource
+from connector.sources.google_ads import GoogleAdsSource
+from connector.sources.hubspot_form import HubSpotFormSource
+from connector.sources.hubspot_workflow import HubSpotWorkflowSource
+from connector.sources.jotform import JotformSource
+from connector.sources.netlify import NetlifySource
+from connector.sources.standard_webhooks import StandardWebhooksSource
+from connector.sources.tally import TallySource
 from connector.sources.typeform import TypeformSource
 from connector.sources.web_to_lead import WebToLeadSource
+from connector.sources.webflow import WebflowSource
 
 SOURCES: Mapping[str, Source] = {
-    source.kind: source for source in (ApiSource(), CardSource(), FormSource(), TypeformSource(), WebToLeadSource())
+    source.kind: source
+    for source in (
+        ApiSource(),
+        CardSource(),
+        FilloutSource(),
+        FormSource(),
+        GoogleAdsSource(),
+        HubSpotFormSource(),
+        HubSpotWorkflowSource(),
+        JotformSource(),
+        NetlifySource(),
+        StandardWebhooksSource(),
+        TallySource(),
+        TypeformSource(),
+        WebToLeadSource(),
+        WebflowSource(),
+    )
 }
 
 
