@@ -8,21 +8,20 @@ from urllib.parse import quote
 
 from flask import request
 
-from connector.model.delivery import Delivery
+from connector.model.delivery import SECRETIVE, Delivery
 from connector.model.identity import new_id
 from connector.model.text import clean
 from webhooks.edge import edge
 
 # Never authorization, cookies or keys (requirement I4).
 _KEPT = frozenset(("content-type", "idempotency-key", "origin", "referer", "user-agent"))
-_SECRETIVE = ("authorization", "cookie", "api-key", "apikey", "password")
 _MOST_HEADER = 2_000
 # Letters that stand for themselves in a path (RFC 3986, section 3.3).
 _IN_PATH = "/-._~!$&'()*+,;=:@"
 
 
-def delivery_of(source: str, body: bytes) -> Delivery:
-    """Build the delivery of the current request."""
+def delivery_of(source: str, body: bytes, also: frozenset[str] = frozenset()) -> Delivery:
+    """Build the delivery of the current request; `also` names headers this source is known by."""
     environ = request.environ
     return Delivery(
         id=new_id(),
@@ -30,7 +29,7 @@ def delivery_of(source: str, body: bytes) -> Delivery:
         received_at=datetime.now(UTC),
         content_type=clean(environ.get("CONTENT_TYPE", "")),
         body=body,
-        headers=kept_headers(environ),
+        headers=kept_headers(environ, also),
         query=request.args.to_dict() if environ.get("QUERY_STRING") else {},
         remote_ip=environ.get("REMOTE_ADDR"),
         url=public_address(edge().keeper.doors().settings.public_url, environ),
@@ -44,9 +43,14 @@ def public_address(public_url: str, environ: Mapping[str, Any]) -> str:
     return f"{public_url}{path}?{query}" if query else f"{public_url}{path}"
 
 
-def kept_headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return the allow-listed headers of a WSGI environment under lower-case names."""
-    return {name: value[:_MOST_HEADER] for key, value in environ.items() if (name := _kept_name(key))}
+def kept_headers(environ: Mapping[str, Any], also: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return the allow-listed headers of a WSGI environment under lower-case names, and those in `also`."""
+    kept = {name: value[:_MOST_HEADER] for key, value in environ.items() if (name := _kept_name(key))}
+    for name in also:
+        value = environ.get("HTTP_" + name.upper().replace("-", "_"))
+        if value:
+            kept[name] = value[:_MOST_HEADER]
+    return kept
 
 
 @lru_cache(maxsize=1024)
@@ -59,5 +63,5 @@ def _kept_name(key: str) -> str:
         return ""
     name = key.removeprefix("HTTP_").replace("_", "-").lower()
     signing = "signature" in name or "timestamp" in name or name.startswith("webhook-")
-    secretive = any(word in name for word in _SECRETIVE)
+    secretive = any(word in name for word in SECRETIVE)
     return name if name in _KEPT or (signing and not secretive) else ""

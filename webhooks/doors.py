@@ -25,6 +25,12 @@ class Door:
     reader: Reader
     secrets: tuple[str, ...]
 
+    @property
+    def key_headers(self) -> frozenset[str]:
+        """Return the headers the source's dedupe key looks at, in lower case."""
+        parts = (part.partition(":") for part in self.source.dedupe_key)
+        return frozenset(name for place, _, name in parts if place == "header")
+
     def check(self, delivery: Delivery) -> str:
         """Return how the delivery proved to be authentic: `yes`, `none` or `no:<failing step>`."""
         if self.source.secrets and not self.secrets:

@@ -15,6 +15,12 @@ def work(services: Services) -> None:
         upkeep.make_partitions(tx)
     with services.store.transaction() as tx:
         upkeep.drop_stale_jobs(tx)
-        upkeep.drop_old_keys(tx)
         upkeep.drop_old_assignments(tx)
+    while _drop_old_keys(services):
+        pass
     sealing.work(services)
+
+
+def _drop_old_keys(services: Services) -> int:
+    with services.store.transaction() as tx:
+        return upkeep.drop_old_keys(tx)

@@ -1,5 +1,6 @@
 """From stored bytes to normalised leads: parse and normalise, one delivery at a time, without side effects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
@@ -14,11 +15,14 @@ from connector.normalize import normalize
 from connector.services import Services
 from connector.settings.values import Settings, Source
 from connector.sources.base import Reading, content_key
+from connector.sources.keys import expressed_key
 from connector.sources.registry import source_for
 from connector.store.deliveries import StoredDelivery
 
 #: Equal content from a source without ids counts as one submission within this time (I10).
 CONTENT_WINDOW = timedelta(minutes=10)
+#: What the keys begin with that count for this long only.
+CONTENT_PREFIX = "content:"
 
 
 class Prepared(NamedTuple):
@@ -81,8 +85,10 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
     # Anybody may post a form with any query; cards come from our own command.
     at_once = source.kind == "cards" and AT_ONCE.items() <= delivery.query.items()
     return [
-        _prepared(stored, position, submission, settings, source)._replace(at_once=at_once)
-        for position, submission in enumerate(submissions)
+        _prepared(stored, position, submission, settings, source)._replace(at_once=at_once, key=key)
+        for (position, submission), key in zip(
+            enumerate(submissions), keys_of(source, delivery, submissions), strict=True
+        )
     ]
 
 
@@ -130,8 +136,22 @@ def _prepared(
     stored: StoredDelivery, position: int, submission: Submission, settings: Settings, source: Source
 ) -> Prepared:
     lead = normalize(submission, source=source.key, default_country=settings.country)
-    key = submission.lead_key or "content:" + content_key(source.key, submission.fields)
-    return Prepared(stored, position, submission, lead, key, person_keys(lead), new_id())
+    return Prepared(stored, position, submission, lead, "", person_keys(lead), new_id())
+
+
+def keys_of(source: Source, delivery: Delivery, submissions: Sequence[Submission]) -> list[str]:
+    """Return what each lead is known by: the source's expression, else the sender's id, else its content (I8, I10)."""
+    return [
+        expressed_key(source.dedupe_key, delivery, position, len(submissions)) or _own_key(source.key, submission)
+        for position, submission in enumerate(submissions)
+    ]
+
+
+def _own_key(source: str, submission: Submission) -> str:
+    # An id that looks like a hash of content would be compared with those, and anybody may send one.
+    if submission.lead_key and not submission.lead_key.startswith(CONTENT_PREFIX):
+        return submission.lead_key
+    return CONTENT_PREFIX + content_key(source, submission.fields)
 
 
 def unreachable(lead: Lead) -> str:

@@ -11,6 +11,12 @@ from uuid import UUID
 AT_ONCE: Mapping[str, str] = MappingProxyType({"handout": "at_once"})
 
 
+#: Where a part of a dedupe key expression may look (requirement I8).
+KEY_PLACES = ("header", "body", "query")
+#: Headers that are never kept (requirement I4), by what their names hold.
+SECRETIVE = ("authorization", "cookie", "api-key", "apikey", "password")
+
+
 class DeliveryState(StrEnum):
     """Where a delivery is before it has its fate."""
 

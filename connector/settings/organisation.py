@@ -15,9 +15,10 @@ from connector.model.delivery import Proof
 from connector.model.lead import FIELDS
 from connector.settings import texts
 from connector.settings.complaints import Complaints, Severity, suggestion
+from connector.settings.dedupe import key_part
 from connector.settings.pages import Page, read_page
 from connector.settings.secrets import secret_name
-from connector.settings.shapes import Keyed, Listing, Shape, Text, complain, fault, one_of
+from connector.settings.shapes import Keyed, Listing, Parts, Shape, Text, complain, fault, one_of
 from connector.settings.values import ApiKey, Campaign, CardProfile, Connection, Mode, Source
 
 FILE = "hearback.yaml"
@@ -134,7 +135,7 @@ class _Connection(Shape):
 
 
 class _Source(Shape):
-    later: ClassVar[frozenset[str]] = frozenset({"verification", "dedupe_key", "captcha", "origins"})
+    later: ClassVar[frozenset[str]] = frozenset({"verification", "captcha", "origins"})
 
     kind = Text(texts.key, required=True)
     token = Text(secret_name, load_default=None)
@@ -146,6 +147,8 @@ class _Source(Shape):
     oid = Text(load_default="")
     campaign = Text(load_default="")
     old_signatures = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
+    dedupe_key = Parts(Text(key_part), load_default=())
+    quiet_after = Text(texts.minutes, load_default=0)
 
 
 class _ApiKey(Shape):

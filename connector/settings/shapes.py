@@ -91,6 +91,13 @@ class Listing(fields.Field[tuple[Any, ...]]):
         return tuple(good.values())
 
 
+class Parts(Listing):
+    """A list of values, or a single one written without a list."""
+
+    def _deserialize(self, value: Any, *context: Any, **options: Any) -> tuple[Any, ...]:
+        return super()._deserialize(value if isinstance(value, list) else [value], *context, **options)
+
+
 class Keyed(fields.Field[dict[str, Any]]):
     """A table of freely chosen keys; the good entries survive beside the complaints about the others."""
 

@@ -215,6 +215,11 @@ def hold(text: str) -> timedelta:
     return length
 
 
+def minutes(text: str) -> int:
+    """Return a length of working time like 4h or 30m, in minutes."""
+    return hold(text) // timedelta(minutes=1)
+
+
 def span(text: str) -> Span:
     """Return a span of a follow-up plan: 2bd, 7d, 48h (aftersales S1)."""
     found = _SPAN.fullmatch(text)

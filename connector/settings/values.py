@@ -52,6 +52,10 @@ class Source:
     campaign: str = ""
     #: Whether signatures without a time are accepted too, where a sender has such.
     old_signatures: bool = False
+    #: Where the sender's own id of a submission stands: `header:NAME`, `body:PATH`, `query:NAME`, joined (I8).
+    dedupe_key: tuple[str, ...] = ()
+    #: Minutes of working time after which no delivery means that something is wrong; 0: nobody watches.
+    quiet_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ A pair is (name, value) in the order sent; a name may come more than once.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
@@ -18,6 +19,8 @@ from connector.errors import UnreadableDelivery
 from connector.model.text import clean
 
 Pair = tuple[str, str]
+
+_BRACKETED = re.compile(r"\[([^\[\]]*)\]")
 
 # Requirement I24. The size of the whole body is capped at the door.
 MAX_FIELDS = 200
@@ -180,6 +183,14 @@ def scalar_text(value: Any) -> str:
         return str(value)
     except ValueError as err:
         raise UnreadableDelivery("a number has thousands of digits") from err
+
+
+def dotted(name: str) -> str:
+    """Write a path one way: `fields[email][value]` as `fields.email.value`, `a[0].b` as `a.0.b`, `lines[]` as `lines`.
+
+    Forms and JSON spell the same path differently; a mapping may use either.
+    """
+    return _BRACKETED.sub(lambda found: f".{found[1]}" if found[1] else "", name).lstrip(".")
 
 
 def within_caps(pairs: list[Pair]) -> list[Pair]:

@@ -8,8 +8,22 @@ from connector.store.database import Transaction
 
 #: Longest documented sender retry is three days; people replay by hand (I11, I30).
 KEY_DAYS = 30
+#: Keys forgotten in one transaction.
+BATCH = 2_000
 #: Thirty days in twelve parts (a twelfth of a lead a month) is the longest span of a cap.
 CAP_DAYS = 366
+
+# What a worker holds right now is not old, and what another housekeeper deletes is passed over.
+_OLD_IDEMPOTENCY_KEYS = """
+DELETE FROM idempotency_key WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM idempotency_key WHERE created_at < now() - make_interval(days => %s) LIMIT %s
+    FOR UPDATE SKIP LOCKED))
+"""
+_OLD_DEDUPE_KEYS = """
+DELETE FROM dedupe_key WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM dedupe_key WHERE seen_at < hearback_now() - make_interval(days => %s) LIMIT %s
+    FOR UPDATE SKIP LOCKED))
+"""
 
 
 def make_partitions(tx: Transaction) -> None:
@@ -50,13 +64,12 @@ def drop_stale_jobs(tx: Transaction) -> None:
     tx.run("DELETE FROM procrastinate_periodic_defers WHERE defer_timestamp < extract(epoch FROM now()) - 3600")
 
 
-def drop_old_keys(tx: Transaction) -> None:
-    """Forget idempotency and dedupe keys no sender can still be repeating."""
-    tx.run("DELETE FROM idempotency_key WHERE created_at < now() - make_interval(days => %s)", KEY_DAYS)
-    tx.run(
-        "DELETE FROM dedupe_key WHERE seen_at < hearback_now() - make_interval(days => %s) AND key LIKE 'content:%%'",
-        KEY_DAYS,
-    )
+def drop_old_keys(tx: Transaction) -> int:
+    """Forget a batch of idempotency and dedupe keys no sender can still be repeating; return how many went.
+
+    In batches, so that no post waits long for a key that is being deleted.
+    """
+    return tx.run(_OLD_IDEMPOTENCY_KEYS, KEY_DAYS, BATCH) + tx.run(_OLD_DEDUPE_KEYS, KEY_DAYS, BATCH)
 
 
 def drop_old_assignments(tx: Transaction) -> None:

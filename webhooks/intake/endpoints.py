@@ -95,7 +95,7 @@ def _take(door: Door, body: bytes) -> Response:
     from_page = door.source.kind in _PAGE_KINDS and request.mimetype in _FORM_MEDIA
     if from_page:
         _limit(FORMS)
-    delivery = delivery_of(door.source.key, body)
+    delivery = delivery_of(door.source.key, body, door.key_headers)
     verified = door.check(delivery)
     if verified.startswith("no:"):
         keep_rejected(delivery, verified.removeprefix("no:"))
