@@ -10,7 +10,7 @@ from connector.model.lead import FIELDS, Consent, Submission
 from connector.signatures import unix_time
 from connector.sources.aliases import target_of
 from connector.sources.base import Reading
-from connector.sources.bodies import Pair, within_caps
+from connector.sources.bodies import Pair, dotted, within_caps
 
 _CANONICAL = frozenset(FIELDS)
 _YES = frozenset(("on", "true", "yes", "1", "y", "ja", "tak", "oui", "si", "sí", "x", "checked", "accepted"))
@@ -125,12 +125,13 @@ def _claims(pairs: list[Pair], mapping: Mapping[str, str]) -> list[Claim]:
     for name, value in within_caps(pairs):
         if text := value.strip():
             values.setdefault(name, []).append(text)
-    return [_claim(name, given, mapping) for name, given in values.items()]
+    paths = {dotted(name): target for name, target in mapping.items()}
+    return [_claim(name, given, mapping.get(name) or paths.get(dotted(name))) for name, given in values.items()]
 
 
-def _claim(name: str, values: list[str], mapping: Mapping[str, str]) -> Claim:
-    if name in mapping:
-        return 0, name, mapping[name], values
+def _claim(name: str, values: list[str], mapped: str | None) -> Claim:
+    if mapped:
+        return 0, name, mapped, values
     return (1 if name in _CANONICAL else 2), name, target_of(name), values
 
 
