@@ -17,6 +17,7 @@ COMMANDS = {
     "web": "working:web",
     "worker": "working:worker",
     "import": "importing:import_",
+    "sources": "sources:sources",
     "deliveries": "listing:deliveries",
     "commands": "listing:commands",
     "leads": "listing:leads",

@@ -33,7 +33,7 @@ class FormSource(Source):
 
     def parse(self, delivery: Delivery, reading: Reading) -> list[Submission]:
         """Read one lead, or each object of a JSON list as one."""
-        leads = _leads(delivery)
+        leads = form_pairs(delivery)
         key = key_text(delivery.headers.get("idempotency-key", "").strip('"'))
         submissions = []
         for number, pairs in enumerate(leads, start=1):
@@ -45,7 +45,8 @@ class FormSource(Source):
         return submissions
 
 
-def _leads(delivery: Delivery) -> list[list[Pair]]:
+def form_pairs(delivery: Delivery) -> list[list[Pair]]:
+    """Return the names and values of each lead as a mapping sees them; `UnreadableDelivery` says why not."""
     kind, options = media_type(delivery.content_type)
     charset = options.get("charset", "utf-8")
     match kind:

@@ -71,6 +71,12 @@ LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received
 ORDER BY d.received_at, d.id
 """
 
+_LATEST = """
+SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed
+FROM (SELECT * FROM delivery WHERE source = %s ORDER BY received_at DESC LIMIT %s) d
+LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received_at
+"""
+
 _CLAIM_ONE = """
 SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed
 FROM (SELECT * FROM delivery WHERE state = 'stored' AND id = %s FOR UPDATE SKIP LOCKED) d
@@ -171,6 +177,11 @@ def _stored(*values: Any) -> StoredDelivery:
     *facts, sealed = values
     row = (*facts, None if sealed is None else bytes(sealed))
     return StoredDelivery(*row)
+
+
+def latest(tx: Transaction, source: str, limit: int) -> list[StoredDelivery]:
+    """Return the last deliveries of a source in any state, newest first; nothing is locked."""
+    return [_stored(*row) for row in tx.all(_LATEST, source, limit)]
 
 
 def finish(tx: Transaction, finished: Sequence[Finished]) -> None:
