@@ -18,6 +18,7 @@ COMMANDS = {
     "worker": "working:worker",
     "import": "importing:import_",
     "sources": "sources:sources",
+    "cards": "cards:cards",
     "deliveries": "listing:deliveries",
     "commands": "listing:commands",
     "leads": "listing:leads",

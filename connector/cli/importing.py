@@ -1,17 +1,16 @@
 """`hearback import`."""
 
-import csv
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from connector.cli.progress import bytes_read
 from connector.cli.session import services_of
-from connector.errors import HearbackError
-from connector.flows.importing import Imported, import_cards
-from connector.services import Services
+from connector.cli.sheets import sheet
+from connector.flows.importing import Imported, Receipt, Result, import_cards
 
 
 @click.group("import")
@@ -31,44 +30,44 @@ def import_() -> None:
 def cards(file: Path, profile: str, batch: str, *, at_once: bool) -> None:
     """Import response cards.
 
-    Safe to run again after an interruption. Rows that cannot be read go to FILE's neighbour .rejects.csv.
+    Safe to run again after an interruption. FILE's neighbour .ack.csv says for the mail house what became of each
+    row; rows that cannot be taken go to .rejects.csv with their text.
     """
-    with services_of() as services:
-        imported = _with_progress(services, file, profile, batch, at_once=at_once)
-    click.echo(f"{imported.stored} cards stored, {imported.known} were known, {len(imported.rejects)} rejected.")
-    if imported.rejects:
-        rejects = _write_rejects(file, imported)
-        click.echo(f"Rejected rows with their reasons: {rejects}")
-        sys.exit(1)
-
-
-def _with_progress(services: Services, file: Path, profile: str, batch: str, *, at_once: bool) -> Imported:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(file.name, total=file.stat().st_size)
-        return import_cards(
+    with services_of() as services, ExitStack() as files, bytes_read(file) as progress:
+        imported = import_cards(
             services,
             file,
             profile=profile,
             batch=batch,
             at_once=at_once,
-            progress=lambda done: bar.update(task, completed=done),
+            receipt=_receipts(files, file),
+            progress=progress,
         )
+    _tell(file, imported)
 
 
-def _write_rejects(file: Path, imported: Imported) -> Path:
-    target = file.with_suffix(".rejects.csv")
-    try:
-        with target.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(("line", "reason", "text"))
-            writer.writerows((reject.line, reject.reason, safe_cell(reject.text)) for reject in imported.rejects)
-    except OSError as err:
-        raise HearbackError(f"the reject file {target} cannot be written: {err.strerror}") from err
-    return target
+def _receipts(files: ExitStack, file: Path) -> Callable[[Receipt], None]:
+    """Return what writes down each receipt; the files begin with the first row they are about."""
+    acknowledge = reject = None
+
+    def write(receipt: Receipt) -> None:
+        nonlocal acknowledge, reject
+        if acknowledge is None:
+            acknowledge = files.enter_context(sheet(file.with_suffix(".ack.csv"), "acknowledgement file"))
+            acknowledge(("line", "record", "result", "reason"))
+        acknowledge((receipt.line, receipt.record, receipt.result, receipt.reason))
+        if receipt.result is not Result.REJECTED:
+            return
+        if reject is None:
+            reject = files.enter_context(sheet(file.with_suffix(".rejects.csv"), "reject file"))
+            reject(("line", "reason", "text"))
+        reject((receipt.line, receipt.reason, receipt.text))
+
+    return write
 
 
-def safe_cell(text: str) -> str:
-    """Defuse a cell that a spreadsheet would run as a formula (CWE-1236, requirement I22)."""
-    return "'" + text if text[:1] in set("=+-@\t\r\n\0＝＋－＠") else text
+def _tell(file: Path, imported: Imported) -> None:
+    click.echo(f"{imported.stored} cards stored, {imported.known} were known, {imported.rejected} rejected.")
+    if imported.rejected:
+        click.echo(f"Rejected rows with their reasons: {file.with_suffix('.rejects.csv')}")
+        sys.exit(1)

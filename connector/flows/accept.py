@@ -79,8 +79,8 @@ def accept_once(services: Services, delivery: Delivery, *, client: str, key: str
     return Accepted(receipt, Acceptance.REPEAT)
 
 
-def accept_many(services: Services, batch: Sequence[Delivery]) -> int:
-    """Commit deliveries with ids of their own making; return how many were not there before.
+def accept_many(services: Services, batch: Sequence[Delivery]) -> set[UUID]:
+    """Commit deliveries with ids of their own making, each id once; return those that were not there before.
 
     Raises:
         StoreUnavailable: none of them is stored; the same batch may be given again.

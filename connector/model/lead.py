@@ -56,6 +56,11 @@ class Submission:
     is_test: bool = False
     #: Why this submission must wait for a person (honeypot, test of the door ...); empty: nothing.
     suspicions: tuple[str, ...] = ()
+    #: Of the response card this answers; its recipient's data fill what the answer leaves out (C10).
+    token: str = ""
+    keyed_at: datetime | None = None
+    #: Fields the sender said nothing about, filled by the source's defaults.
+    defaulted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class Lead:
     custom: Mapping[str, str] = field(default_factory=dict)
     attribution: Mapping[str, str] = field(default_factory=dict)
     consents: tuple[Consent, ...] = ()
+    #: Of the response card that made the lead: whatever carries it again belongs here (C7, C16).
+    token: str = ""
     #: What normalising changed or could not read, in plain words ("phone '12' is not a number in DE").
     notes: tuple[str, ...] = ()
 

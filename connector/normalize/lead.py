@@ -99,6 +99,7 @@ def normalize(submission: Submission, *, source: str, default_country: str) -> L
         custom=draft.custom,
         attribution=submission.attribution,
         consents=submission.consents,
+        token=submission.token,
         notes=tuple(draft.notes),
     )
 

@@ -18,16 +18,17 @@ from connector.settings.complaints import Complaints, Severity, suggestion
 from connector.settings.dedupe import key_part
 from connector.settings.pages import Page, read_page
 from connector.settings.secrets import secret_name
-from connector.settings.shapes import Keyed, Listing, Parts, Shape, Text, complain, fault, one_of
+from connector.settings.shapes import Keyed, Listing, Parts, Shape, Text, Whole, complain, fault, one_of
 from connector.settings.values import ApiKey, Campaign, CardProfile, Connection, Mode, Source
 
 FILE = "hearback.yaml"
 
-#: Kinds of source without a public door of their own: a program's API key, or a file at the command line.
-DOORLESS = ("api", "cards")
+#: Kinds of source without a token of their own: a program's API key, a card's own page, a file at the command line.
+DOORLESS = ("api", "card_page", "cards")
 
 #: What a card's column may hold besides the targets of every source.
-RECORD, KEY_CODE, ANSWERED_ON = "record", "key_code", "answered_on"
+RECORD, KEY_CODE, TOKEN, ANSWERED_ON, KEYED_ON = "record", "key_code", "token", "answered_on", "keyed_on"
+_OF_CARD = (RECORD, KEY_CODE, TOKEN, ANSWERED_ON, KEYED_ON)
 
 _LISTED = re.compile(r"(custom|attribution|consent)\.[a-z0-9_]+")
 _SECRETIVE = re.compile(r"(secret|password|passwd|token|api_?key|private_?key|credentials?)$", re.IGNORECASE)
@@ -81,7 +82,7 @@ def target(text: str) -> str:
 
 def card_target(text: str) -> str:
     """Return what a column of a mail house's file may hold: a target, or one of a card's own."""
-    return text if text in (RECORD, KEY_CODE, ANSWERED_ON) else target(text)
+    return text if text in _OF_CARD else target(text)
 
 
 def lead_field(text: str) -> str:
@@ -157,13 +158,15 @@ class _ApiKey(Shape):
 
 
 class _CardProfile(Shape):
-    later: ClassVar[frozenset[str]] = frozenset({"trailer", "image", "format"})
+    later: ClassVar[frozenset[str]] = frozenset({"image", "format"})
 
     columns = Keyed(Text(card_target), required=True)
     encoding = Text(encoding, load_default="utf-8")
     delimiter = Text(delimiter, load_default=",")
     date_format = Text(date_format, load_default="%Y-%m-%d")
     country = Text(texts.country, load_default="")
+    widths = Keyed(Whole(1), load_default=dict)
+    trailer = Text(load_default="")
 
 
 class _Campaign(Shape):
@@ -334,7 +337,11 @@ def _check_card_profiles(organisation: Organisation, page: Page, complaints: Com
         if KEY_CODE not in held:
             what, why = f"{where}: no column holds key_code", "a card belongs to the mailing its key code names"
             complaints.add(FILE, line, what, why, "add 'COLUMN OF THE FILE: key_code'")
-        for name in (RECORD, KEY_CODE, ANSWERED_ON):
+        lacking = [column for column in profile.columns if profile.widths and column not in profile.widths]
+        if lacking:
+            what, why = f"{where}: widths lacks {', '.join(lacking)}", "nobody knows where the column stands"
+            complaints.add(FILE, line, what, why, "add every column of the line to widths, in its order")
+        for name in _OF_CARD:
             if held.count(name) > 1:
                 what, why = f"{where}: several columns hold {name}", "only one can count"
                 complaints.add(FILE, line, what, why, f"leave {name} to one column")

@@ -60,7 +60,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class CardProfile:
-    """How one mail house's batch file is read: column names, encoding, dates."""
+    """How one mail house's batch file is read: column names, encoding, dates.
+
+    With `widths`, the characters of each column in order, it is of fixed width. Its last record begins with
+    `trailer`, if that is set, and tells how many came before it.
+    """
 
     key: str
     columns: Mapping[str, str]
@@ -69,6 +73,8 @@ class CardProfile:
     date_format: str
     record: str
     country: str = ""
+    widths: Mapping[str, int] = field(default_factory=dict)
+    trailer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
 """Response cards keyed by a mail house: one row of its batch file is one delivery (requirement C17)."""
 
-import codecs
 import csv
-from collections import deque
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, ClassVar
 
@@ -14,27 +13,32 @@ from connector.errors import ConfigurationError, UnreadableDelivery
 from connector.model.delivery import Delivery
 from connector.model.lead import Submission
 from connector.model.text import clean
+from connector.model.token import BadToken, read_token
 from connector.sources.base import Reading, Source
 from connector.sources.bodies import json_document
-from connector.sources.placing import place
+from connector.sources.placing import Placed, place
+from connector.sources.records import Line, Record, checked_encoding, fixed, lines_of, separated
 
 #: Targets a profile's `columns` may name besides those of `Reading.mapping`.
-KEY_CODE, RECORD, ANSWERED_ON = "key_code", "record", "answered_on"
-_OWN = frozenset((KEY_CODE, RECORD, ANSWERED_ON))
-# A quote left open would swallow the rest of the file: no keyed record spans more lines than this.
-_MOST_LINES = 20
-_MOST_BYTES = 64 * 1024
+KEY_CODE, TOKEN, RECORD, ANSWERED_ON, KEYED_ON = "key_code", "token", "record", "answered_on", "keyed_on"
+_OWN = frozenset((KEY_CODE, TOKEN, RECORD, ANSWERED_ON, KEYED_ON))
+_NUMBER = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A readable record: `values` by the file's own column names, `line` where it starts."""
+    """A readable record: `values` by the file's own column names, `line` where it starts.
+
+    `token` is what was scanned or typed. The dates are ISO 8601, empty when not known.
+    """
 
     record: str
     line: int
     key_code: str
     answered_on: str
     values: Mapping[str, str]
+    token: str = ""
+    keyed_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,9 @@ def card_body(house: str, batch: str, row: Row) -> bytes:
             "record": row.record,
             "line": row.line,
             "key_code": row.key_code,
+            "token": row.token,
             "answered_on": row.answered_on,
+            "keyed_on": row.keyed_on,
             "values": row.values,
         }
     )
@@ -71,37 +77,62 @@ class CardSource(Source):
         """Accept: an operator imported the file."""
 
     def parse(self, delivery: Delivery, reading: Reading) -> list[Submission]:
-        """Read one card. An unknown key code waits for a person, it is never guessed."""
+        """Read one card. An unknown key code or a mistyped token waits for a person, it is never guessed."""
         card = json_document(delivery.body)
         house, batch, record = (_text(card, name) for name in ("house", "batch", "record"))
         values = card.get("values")
         if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
             raise UnreadableDelivery("the card has no values by column name")
-        occurred = _instant(card)
+        dates = {name: _instant(card, name) for name in (ANSWERED_ON, KEYED_ON)}
         # A date nobody could read stays with the card as it was keyed.
-        read = _OWN if occurred else _OWN - {ANSWERED_ON}
-        own = {name for name, target in reading.mapping.items() if target in read}
-        placed = place([pair for pair in values.items() if pair[0] not in own], reading)
-        key_code = _text(card, KEY_CODE)
-        placed.attribution |= {KEY_CODE: key_code, "batch": batch, "house": house}
-        if key_code in reading.campaigns:
-            placed.fields["campaign"] = key_code
-        else:
-            placed.suspicions.append("the key code belongs to no campaign: add it to the configuration")
+        unread = {name for name, read in dates.items() if read is None}
+        own = {name for name, target in reading.mapping.items() if target in _OWN - unread}
+        placed = _placed([pair for pair in values.items() if pair[0] not in own], card, reading)
+        placed.attribution |= {"batch": batch, "house": house}
         placed.lead_key = ":".join(_escape(part) for part in (house, batch, record))
-        return [placed.submission(reading, occurred_at=occurred)]
+        placed.keyed_at = dates[KEYED_ON]
+        return [placed.submission(reading, occurred_at=dates[ANSWERED_ON])]
+
+
+def _placed(values: list[tuple[str, str]], card: Any, reading: Reading) -> Placed:
+    """Place what was keyed; a card that nobody wrote on says by its token alone who answered (C10)."""
+    token, key_code = _optional(card, TOKEN), _optional(card, KEY_CODE)
+    if not token and not key_code:
+        raise UnreadableDelivery("the card has neither key_code nor token")
+    placed = place(values, reading) if not token or any(value.strip() for _, value in values) else Placed()
+    if key_code:
+        placed.attribution[KEY_CODE] = key_code
+    if key_code in reading.campaigns:
+        placed.fields["campaign"] = key_code
+    elif key_code:
+        placed.suspicions.append("the key code belongs to no campaign: add it to the configuration")
+    if token:
+        _take_token(placed, token)
+    return placed
+
+
+def _take_token(placed: Placed, token: str) -> None:
+    try:
+        placed.token = read_token(token)
+    except BadToken as err:
+        placed.suspicions.append(f"the card's code cannot be right: {err}; replayed, the card counts without it")
 
 
 def _text(card: Any, name: str) -> str:
-    value = card.get(name) if isinstance(card, dict) else None
-    if not isinstance(value, str) or not value:
+    value = _optional(card, name)
+    if not value:
         raise UnreadableDelivery(f"the card has no {name}")
-    return clean(value)
+    return value
 
 
-def _instant(card: Mapping[str, Any]) -> datetime | None:
+def _optional(card: Any, name: str) -> str:
+    value = card.get(name) if isinstance(card, dict) else None
+    return clean(value) if isinstance(value, str) else ""
+
+
+def _instant(card: Mapping[str, Any], name: str) -> datetime | None:
     try:
-        read = datetime.fromisoformat(card.get(ANSWERED_ON, ""))
+        read = datetime.fromisoformat(card.get(name, ""))
     except (TypeError, ValueError):
         return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
@@ -112,67 +143,72 @@ def _escape(part: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    text: str
-    readable: bool
+class Layout:
+    """How a mail house writes its files.
 
-
-def read_batch(
-    stream: BinaryIO,
-    *,
-    columns: Mapping[str, str],
-    encoding: str,
-    delimiter: str,
-    date_format: str,
-) -> Iterator[Row | Reject]:
-    """Yield the records of a batch file in order, with constant memory.
-
-    `columns` sends each column of the file to a target. Without a column for `record` a record's number is
-    the number of its line. Raises `ConfigurationError` for a profile nobody could read a file with and
-    `UnreadableDelivery` when the header is not the profile's.
+    `columns` sends each column to a target; without one for `record` a record's number is the number of its line.
+    With `widths`, the characters of each column in order, there is no header and no delimiter. The last record
+    begins with `trailer`, if that is set, and tells how many came before it.
     """
-    lines = _lines(stream, _checked(encoding, delimiter))
-    header = _header(lines, columns, delimiter)
-    places = {target: header.index(name) for name, target in columns.items() if target in _OWN}
-    for record in _records(lines, delimiter, len(header)):
-        if record.fault:
-            yield Reject(record.line, record.fault, record.text)
-        elif any(cell.strip() for cell in record.cells):
-            yield _row(record, header, places, date_format)
+
+    columns: Mapping[str, str]
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    date_format: str = "%Y-%m-%d"
+    widths: Mapping[str, int] = field(default_factory=dict)
+    trailer: str = ""
 
 
-def _checked(encoding: str, delimiter: str) -> str:
-    try:
-        plain = "a;\n".encode(encoding) == b"a;\n" or codecs.lookup(encoding).name == "utf-8-sig"
-    except LookupError as err:
-        raise ConfigurationError(f"encoding {encoding!r} is unknown: use utf-8 or windows-1252") from err
-    if not plain:
-        raise ConfigurationError(f"encoding {encoding!r} cannot be read line by line: use utf-8")
-    if len(delimiter) != 1:
-        raise ConfigurationError(f"delimiter {delimiter!r} must be one character")
-    return encoding
+def read_batch(stream: BinaryIO, layout: Layout) -> Iterator[Row | Reject]:
+    """Yield the records of a batch file in order, with constant memory; the trailer is none of them.
+
+    Raises:
+        ConfigurationError: nobody could read a file with this layout.
+        UnreadableDelivery: the header is not the layout's, or the trailer is missing or counts otherwise. What was
+            yielded until then must not be kept.
+    """
+    header, records = _opened(stream, layout)
+    places = {target: header.index(name) for name, target in layout.columns.items() if target in _OWN}
+    count, told = 0, None
+    for record in records:
+        if told is not None:
+            raise UnreadableDelivery(f"line {record.line} follows the trailer: ask the mail house for the whole file")
+        if layout.trailer and record.text.startswith(layout.trailer):
+            told = _told(record, layout.trailer)
+        elif record.fault or any(cell.strip() for cell in record.cells):
+            count += 1
+            yield _row(record, header, places, layout.date_format)
+    _check_count(layout, count, told)
 
 
-def _lines(stream: BinaryIO, encoding: str) -> Iterator[_Line]:
-    number = 0
-    while raw := stream.readline(_MOST_BYTES):
-        number += 1
-        whole = raw.endswith(b"\n") or len(raw) < _MOST_BYTES
-        text, readable = _decoded(raw, encoding)
-        while not whole and (rest := stream.readline(_MOST_BYTES)):
-            readable, whole = False, rest.endswith(b"\n")
-        yield _Line(number, text.removeprefix("\ufeff") if number == 1 else text, readable)
+def _told(record: Record, trailer: str) -> int:
+    """Return the first number behind the trailer's mark; -1 when there is none."""
+    found = _NUMBER.search(record.text.removeprefix(trailer))
+    return int(found.group()) if found else -1
 
 
-def _decoded(raw: bytes, encoding: str) -> tuple[str, bool]:
-    try:
-        return raw.decode(encoding), True
-    except UnicodeDecodeError:
-        return raw.decode(encoding, "replace"), False
+def _check_count(layout: Layout, count: int, told: int | None) -> None:
+    if layout.trailer and told != count:
+        said = f"no record begins with {layout.trailer!r}" if told is None else f"the trailer says {max(told, 0)}"
+        raise UnreadableDelivery(f"{said}, the file has {count} records: ask the mail house for the whole file")
 
 
-def _header(lines: Iterator[_Line], columns: Mapping[str, str], delimiter: str) -> list[str]:
+def _opened(stream: BinaryIO, layout: Layout) -> tuple[list[str], Iterator[Record]]:
+    lines = lines_of(stream, checked_encoding(layout.encoding))
+    if KEY_CODE not in layout.columns.values():
+        raise ConfigurationError("the card profile names no column for key_code")
+    if layout.widths:
+        lacking = [name for name in layout.columns if name not in layout.widths]
+        if lacking:
+            raise ConfigurationError(f"the card profile's widths lack {', '.join(lacking)}")
+        return list(layout.widths), fixed(lines, list(layout.widths.values()))
+    if len(layout.delimiter) != 1:
+        raise ConfigurationError(f"delimiter {layout.delimiter!r} must be one character")
+    header = _header(lines, layout.columns, layout.delimiter)
+    return header, separated(lines, layout.delimiter, len(header))
+
+
+def _header(lines: Iterator[Line], columns: Mapping[str, str], delimiter: str) -> list[str]:
     first = next(lines, None)
     if first is None or not first.readable:
         raise UnreadableDelivery("the file is empty or its first line is not in the profile's encoding")
@@ -183,65 +219,28 @@ def _header(lines: Iterator[_Line], columns: Mapping[str, str], delimiter: str) 
         raise UnreadableDelivery(f"the header lacks {', '.join(missing)}: it has {', '.join(header)}")
     if len(set(header)) != len(header):
         raise UnreadableDelivery("the header names a column twice")
-    if KEY_CODE not in columns.values():
-        raise ConfigurationError("the card profile names no column for key_code")
     return header
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    line: int
-    text: str
-    cells: list[str]
-    fault: str
-
-
-def _records(lines: Iterator[_Line], delimiter: str, width: int) -> Iterator[_Record]:
-    """Join the lines of quoted line breaks; lines that make no record together are read one by one."""
-    waiting: deque[_Line] = deque()
-    while line := _next(waiting, lines):
-        taken = [line]
-        cells, fault = _cells(taken, delimiter)
-        while fault == _OPEN and len(taken) < _MOST_LINES and (more := _next(waiting, lines)):
-            taken.append(more)
-            cells, fault = _cells(taken, delimiter)
-        if len(taken) > 1 and (fault or len(cells) != width):
-            waiting.extendleft(reversed(taken[1:]))
-            taken, fault = [line], _OPEN
-        yield _Record(line.number, "".join(part.text for part in taken), cells, fault)
-
-
-def _next(waiting: deque[_Line], lines: Iterator[_Line]) -> _Line | None:
-    return waiting.popleft() if waiting else next(lines, None)
-
-
-_OPEN = "a quotation mark is not closed"
-
-
-def _cells(lines: Sequence[_Line], delimiter: str) -> tuple[list[str], str]:
-    if not all(line.readable for line in lines):
-        return [], "the line is not in the profile's encoding, or longer than 64 KB"
-    try:
-        return next(csv.reader((line.text for line in lines), delimiter=delimiter, strict=True), []), ""
-    except csv.Error as err:
-        at_end = "unexpected end of data" in str(err)
-        return [], _OPEN if at_end else "text follows a closing quotation mark"
-
-
-def _row(read: _Record, header: list[str], places: Mapping[str, int], date_format: str) -> Row | Reject:
+def _row(read: Record, header: list[str], places: Mapping[str, int], date_format: str) -> Row | Reject:
+    if read.fault:
+        return Reject(read.line, read.fault, read.text)
     if len(read.cells) != len(header):
         return Reject(read.line, f"{len(read.cells)} columns where the header has {len(header)}", read.text)
     values = {name: clean(cell).strip() for name, cell in zip(header, read.cells, strict=True)}
-    key_code = _own_cell(KEY_CODE, read.cells, places)
-    record = _own_cell(RECORD, read.cells, places) if RECORD in places else str(read.line)
-    if not key_code or not record:
-        return Reject(read.line, f"no {'record number' if key_code else 'key code'}", read.text)
-    answered = _date(_own_cell(ANSWERED_ON, read.cells, places), date_format)
-    return Row(record, read.line, key_code, answered, values)
-
-
-def _own_cell(name: str, cells: list[str], places: Mapping[str, int]) -> str:
-    return clean(cells[places[name]]).strip() if name in places else ""
+    own = {name: clean(read.cells[place]).strip() for name, place in places.items()}
+    record = own.get(RECORD, str(read.line))
+    if not record or not (own.get(KEY_CODE) or own.get(TOKEN)):
+        return Reject(read.line, "no key code" if record else "no record number", read.text)
+    return Row(
+        record,
+        read.line,
+        own.get(KEY_CODE, ""),
+        _date(own.get(ANSWERED_ON, ""), date_format),
+        values,
+        token=own.get(TOKEN, ""),
+        keyed_on=_date(own.get(KEYED_ON, ""), date_format),
+    )
 
 
 def _date(text: str, date_format: str) -> str:

@@ -34,6 +34,9 @@ class Placed:
     lead_key: str | None = None
     is_test: bool = False
     issued_at: datetime | None = None
+    token: str = ""
+    keyed_at: datetime | None = None
+    defaulted: set[str] = field(default_factory=set)
     suspicions: list[str] = field(default_factory=list)
 
     def put(self, name: str, target: str | None, values: list[str]) -> None:
@@ -93,6 +96,9 @@ class Placed:
             version=version,
             is_test=self.is_test,
             suspicions=tuple(self.suspicions),
+            token=self.token,
+            keyed_at=self.keyed_at,
+            defaulted=frozenset(self.defaulted),
         )
 
     def suspect(self, received_at: datetime) -> None:
@@ -157,6 +163,8 @@ def fill_defaults(placed: Placed, reading: Reading) -> None:
     """Give a field the source's default where the sender said nothing, and the campaign its key."""
     for name, value in reading.defaults.items():
         home = placed.fields if name in _CANONICAL else placed.extra
+        if name in _CANONICAL and name not in home:
+            placed.defaulted.add(name)
         home.setdefault(name.removeprefix("custom."), value)
     code = placed.fields.get("campaign")
     if code:

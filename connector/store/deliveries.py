@@ -61,6 +61,12 @@ WITH kept AS (
 INSERT INTO delivery_body (delivery_id, received_at, sealed)
 SELECT kept.id, kept.received_at, b.sealed
 FROM kept JOIN unnest(%s::uuid[], %s::bytea[]) AS b (id, sealed) ON b.id = kept.id
+RETURNING delivery_id
+"""
+
+_SEALED = """
+SELECT d.id, b.sealed FROM delivery d JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received_at
+WHERE d.id = ANY(%s)
 """
 
 _CLAIM = """
@@ -154,12 +160,17 @@ def put_once(tx: Transaction, new: NewDelivery, *, client: str, key: str, finger
     return tx.run(_PUT_ONCE, client, key, fingerprint, new.id, *new.columns, new.sealed) == 1
 
 
-def put_many(tx: Transaction, new: Sequence[NewDelivery]) -> int:
-    """Store deliveries whose ids are not there yet; return how many were new."""
+def put_many(tx: Transaction, new: Sequence[NewDelivery]) -> set[UUID]:
+    """Store deliveries, each id once, unless it is there; return the ids that were new."""
     if not new:
-        return 0
+        return set()
     arrays = [list(column) for column in zip(*(n.columns for n in new), strict=True)]
-    return tx.run(_PUT_MANY, *arrays, [n.id for n in new], [n.sealed for n in new])
+    return {row[0] for row in tx.all(_PUT_MANY, *arrays, [n.id for n in new], [n.sealed for n in new])}
+
+
+def sealed(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """Return the sealed bodies of those deliveries that still have one."""
+    return {row[0]: bytes(row[1]) for row in tx.all(_SEALED, list(ids))}
 
 
 def by_idempotency_key(tx: Transaction, client: str, key: str) -> tuple[UUID, bytes] | None:

@@ -1,6 +1,6 @@
 """Canonical events, append-only; the mining log of later."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,19 @@ def put(tx: Transaction, event: Event) -> bool:
         )
         == 1
     )
+
+
+_PUT_MANY = """
+INSERT INTO event (type, source, source_id, object_type, record_id, occurred_at, attributes)
+SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (type text, source text, source_id text, object_type text,
+    record_id text, occurred_at timestamptz, attributes jsonb)
+ON CONFLICT DO NOTHING
+"""
+
+
+def put_many(tx: Transaction, events: Sequence[Event]) -> int:
+    """Store events once each; return how many were new."""
+    return tx.run_rows(_PUT_MANY, events) if events else 0
 
 
 def of_record(tx: Transaction, source: str, object_type: str, record_id: str) -> list[Event]:

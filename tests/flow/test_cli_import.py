@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cli_support import Desk, desk_on, refused, wait_until
 
-from connector.cli.importing import safe_cell
+from connector.cli.sheets import safe_cell
 from connector.flows import intake
 
 HEADER = (

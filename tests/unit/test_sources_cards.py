@@ -9,7 +9,7 @@ from intake_deliveries import JSON, a_delivery
 from connector.errors import ConfigurationError, UnreadableDelivery
 from connector.model.lead import Consent
 from connector.sources.base import Reading
-from connector.sources.cards import CardSource, Reject, Row, card_body, read_batch
+from connector.sources.cards import CardSource, Layout, Reject, Row, card_body, read_batch
 
 COLUMNS = {
     "Nr": "record",
@@ -26,7 +26,7 @@ def rows(text, *, encoding="utf-8", columns=COLUMNS, header=HEADER, **options):
     body = text if isinstance(text, bytes) else text.encode(encoding)
     stream = io.BytesIO(header.encode(encoding) + body)
     profile = {"columns": columns, "delimiter": ";", "date_format": "%d.%m.%Y", **options}
-    return list(read_batch(stream, encoding=encoding, **profile))
+    return list(read_batch(stream, Layout(encoding=encoding, **profile)))
 
 
 def a_card(row, **reading):
@@ -161,7 +161,7 @@ def test_a_profile_no_file_can_be_read_with_is_a_configuration_error(profile):
     stream = io.BytesIO(HEADER.encode())
     whole = {"columns": COLUMNS, "encoding": "utf-8", "delimiter": ";", "date_format": "%Y"} | profile
     with pytest.raises(ConfigurationError):
-        list(read_batch(stream, **whole))
+        list(read_batch(stream, Layout(**whole)))
 
 
 def test_a_body_that_card_body_did_not_write_is_unreadable():

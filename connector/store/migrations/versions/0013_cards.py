@@ -1,0 +1,43 @@
+"""Response cards: whom a mailing goes to, and what each of them answered by card or page."""
+
+from alembic import op
+
+revision = "0013"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+CARDS = """
+-- `sealed` holds name and address, NULL where the card is anonymous or its recipient was erased.
+CREATE TABLE recipient (
+    id uuid PRIMARY KEY,
+    token text NOT NULL UNIQUE,
+    campaign text NOT NULL,
+    reference text NOT NULL,
+    sealed bytea,
+    loaded_at timestamptz NOT NULL DEFAULT hearback_now(),
+    UNIQUE (campaign, reference)
+);
+
+-- One row for each card or page that was read. Its lead stands in `submission`, what became of that with the lead.
+CREATE TABLE card_answer (
+    delivery_id uuid NOT NULL,
+    position smallint NOT NULL,
+    campaign text NOT NULL,
+    recipient_id uuid REFERENCES recipient,
+    channel text NOT NULL CHECK (channel IN ('card', 'page')),
+    answered_at timestamptz NOT NULL,
+    keyed_at timestamptz,
+    PRIMARY KEY (delivery_id, position)
+);
+CREATE INDEX card_answer_campaign ON card_answer (campaign);
+CREATE INDEX card_answer_recipient ON card_answer (recipient_id) WHERE recipient_id IS NOT NULL;
+CREATE TRIGGER card_answer_immutable BEFORE UPDATE OR DELETE ON card_answer
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER card_answer_kept BEFORE TRUNCATE ON card_answer
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+
+
+def upgrade() -> None:
+    op.get_bind().connection.cursor().execute(CARDS)
