@@ -9,7 +9,7 @@ import click
 
 from connector.cli.folder import tell
 from connector.cli.options import at_least_one
-from connector.cli.progress import bytes_read, rows_done
+from connector.cli.progress import bar, bytes_read
 from connector.cli.session import services_of
 from connector.cli.sheets import sheet
 from connector.errors import HearbackError
@@ -73,7 +73,7 @@ def export(campaign: str, file: Path, day: datetime) -> None:
     The recipients are marked as mailed on that day. Run again with the same day, the file is the same; recipients
     loaded meanwhile are added, those mailed on other days left out.
     """
-    with services_of() as services, rows_done(file.name) as progress:
+    with services_of() as services, bar(file.name) as progress:
         written, longest = _write(file, send(services, campaign, _day(day), progress=progress))
     click.echo(f"{written} cards written to {file}, sent on {_day(day)}.")
     if longest > SMALL_QR:

@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal only, on its error stream."""
+"""A progress bar on a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,22 +9,22 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 
 
 @contextmanager
-def bytes_read(file: Path) -> Iterator[Callable[[int], None]]:
-    """Show how much of a file has been read; the bar is told the bytes read so far."""
-    with _bar(DownloadColumn()) as bar:
-        task = bar.add_task(file.name, total=file.stat().st_size)
-        yield lambda done: bar.update(task, completed=done)
+def bar(of: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while work goes on; yield what to tell (done, all)."""
+    with _shown(of, MofNCompleteColumn()) as shown:
+        task = shown.add_task(of, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
 @contextmanager
-def rows_done(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of how many rows are done."""
-    with _bar(MofNCompleteColumn()) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def bytes_read(file: Path) -> Iterator[Callable[[int], None]]:
+    """Show how much of a file has been read; yield what to tell (bytes so far)."""
+    with _shown(file.name, DownloadColumn()) as shown:
+        task = shown.add_task(file.name, total=file.stat().st_size)
+        yield lambda done: shown.update(task, completed=done)
 
 
-def _bar(amount: DownloadColumn | MofNCompleteColumn) -> Progress:
+def _shown(of: str, amount: MofNCompleteColumn | DownloadColumn) -> Progress:
+    columns = (TextColumn(of), BarColumn(), amount, TimeRemainingColumn())
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

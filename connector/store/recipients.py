@@ -89,5 +89,5 @@ def count(tx: Transaction, campaign: str) -> int:
 
 
 def _recipient(row: tuple[Any, ...]) -> Recipient:
-    *facts, sealed = row
-    return Recipient(*facts, None if sealed is None else bytes(sealed))
+    name, token, campaign, reference, sealed = row
+    return Recipient(name, token, campaign, reference, None if sealed is None else bytes(sealed))

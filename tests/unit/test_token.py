@@ -61,14 +61,14 @@ def test_a_letter_outside_the_alphabet_is_refused_and_never_guessed(letter: str)
 
 
 @given(st.text(max_size=20))
-def test_whatever_is_read_is_a_token_or_refused_without_being_repeated(text: str) -> None:
+def test_whatever_is_read_is_a_token_or_refused(text: str) -> None:
     try:
         token = read_token(text)
-    except BadToken as err:
-        assert len(text) < 4 or text not in str(err)
-    else:
-        assert len(token) == LENGTH
-        assert token == read_token(token)
+    except BadToken:
+        return
+
+    assert len(token) == LENGTH
+    assert token == read_token(token)
 
 
 @pytest.mark.parametrize("draws", [[], [0] * 9, [0] * 11])

@@ -17,7 +17,7 @@ import requests
 
 from connector.cli.demo.stage import Stage, session
 from connector.flows import reading
-from connector.flows.importing import import_cards
+from connector.flows.importing import Receipt, Result, import_cards
 from connector.services import Services
 from connector.store import commands
 
@@ -176,9 +176,15 @@ def _api(browser: requests.Session, stage: Stage) -> list[Post]:
 def _cards(services: Services, stage: Stage) -> list[Post]:
     file = stage.folder / "batch-0417.csv"
     file.write_bytes(CARDS.encode("cp1252"))
-    imported = import_cards(services, file, profile="postdruck-bremen")
+    refused: list[Receipt] = []
+
+    def keep(receipt: Receipt) -> None:
+        if receipt.result is Result.REJECTED:
+            refused.append(receipt)
+
+    import_cards(services, file, profile="postdruck-bremen", receipt=keep)
     posts = [Post("card batch", label, "stored") for label in ("Heinz Albers", "Uta Lorenz", "a card left blank")]
-    return [*posts, *(Post("card batch", f"line {r.line}", f"refused: {r.reason}") for r in imported.rejects)]
+    return [*posts, *(Post("card batch", f"line {r.line}", f"refused: {r.reason}") for r in refused)]
 
 
 CARDS = """\
