@@ -11,7 +11,7 @@ import procrastinate
 from procrastinate.exceptions import ConnectorException
 
 from connector.errors import ConnectorError, HearbackError, StoreUnavailable
-from connector.flows import deliver, followups, held, housekeeping, intake, responses, sync
+from connector.flows import captcha, deliver, followups, held, housekeeping, intake, responses, sync
 from connector.services import Services
 from connector.wakes import expand
 
@@ -112,6 +112,8 @@ class Workers:
     def _once(self, job: str) -> int:
         name, _, connection = job.partition(":")
         match name:
+            case "captcha":
+                return captcha.work(self.services)
             case "intake":
                 return intake.work(self.services)
             case "sync":
@@ -155,7 +157,7 @@ def build(workers: Workers) -> procrastinate.App:
 
 def wake_all(services: Services) -> None:
     """Wake every queue of rows that wait."""
-    for queue in ("intake", "sync", "held", "followups", "responses", "commands"):
+    for queue in ("intake", "captcha", "sync", "held", "followups", "responses", "commands"):
         services.wake(queue)
 
 

@@ -11,6 +11,7 @@ from connector.errors import ConfigurationError
 from connector.model.canonical import canonical
 from connector.model.ruleset_document import to_document
 from connector.settings import Complaint, Loaded, default_folder, load
+from connector.sources.captcha import PROVIDERS
 from connector.sources.registry import SOURCES
 from connector.store import Store, configuration
 
@@ -42,6 +43,7 @@ def read(folder: Path) -> Loaded:
         proofs={kind: source.proof for kind, source in SOURCES.items()},
         old_signatures=[kind for kind, source in SOURCES.items() if source.has_old_signatures],
     )
+    return load(folder, adapters=adapter_names(), kinds=tuple(SOURCES), captchas=tuple(PROVIDERS))
 
 
 def publish(store: Store, folder: Path) -> Published:

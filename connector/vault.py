@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
@@ -29,6 +30,7 @@ class Vault:
             raise ConfigurationError("HEARBACK_SECRET_KEY is empty: set it to a long random text")
         if any(len(material) < _SHORTEST for material in materials):
             raise ConfigurationError(f"HEARBACK_SECRET_KEY is too short: use at least {_SHORTEST} characters")
+        self._materials = materials
         derived = [_derive(material) for material in materials]
         self._current = derived[0][0]
         self._ciphers = {key_id: AESGCM(key) for key_id, key in derived}
@@ -59,6 +61,16 @@ class Vault:
             raise ConfigurationError("a stored body does not fit its key or its delivery") from err
         first_line, body = plain.split(b"\n", 1)
         return json.loads(first_line), body
+
+    def keys(self, purpose: str) -> tuple[str, ...]:
+        """Return keys of their own for a purpose, the current one first: one for each key there is."""
+        return tuple(_derive_for(material, purpose) for material in self._materials)
+
+
+@lru_cache(maxsize=64)
+def _derive_for(material: str, purpose: str) -> str:
+    expand = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"hearback {purpose}".encode())
+    return expand.derive(material.encode()).hex()
 
 
 def _derive(material: str) -> tuple[bytes, bytes]:

@@ -22,7 +22,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 VOCABULARY = frozenset(("model", "errors", "signatures"))
-JUDGEMENT = frozenset(("routing", "followup", "attainment", "matching", "normalize", "worktime"))
+JUDGEMENT = frozenset(("routing", "followup", "attainment", "matching", "normalize", "worktime", "screening"))
 TRANSLATION = frozenset(("adapters", "sources"))
 BELOW = VOCABULARY | JUDGEMENT | TRANSLATION | {"store", "settings", "logs", "processes", "vault"}
 SERVICES = BELOW | {"services"}

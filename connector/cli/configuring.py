@@ -50,6 +50,7 @@ def check(connect: bool) -> None:
 def _unset_secrets(settings: Settings) -> list[str]:
     """Name the secrets this environment lacks: a door without one stays closed."""
     named = {name for source in settings.sources.values() for name in (source.token, *source.secrets) if name}
+    named |= {source.captcha.secret for source in settings.sources.values() if source.captcha}
     named |= {name for connection in settings.connections.values() for name in connection.secrets.values()}
     named |= {client.secret for client in settings.api_keys}
     return sorted(name for name in named if not (os.environ.get(name) or os.environ.get(f"{name}_FILE")))

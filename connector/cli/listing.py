@@ -44,7 +44,14 @@ def list_deliveries(state: str | None, fate: str | None, source: str | None, lim
         rows = reading.deliveries(services, state=state, fate=fate, source=source, limit=limit)
     show(
         [
-            {"id": r.id, "received": r.received_at, "source": r.source, "fate": r.fate or r.state, "reason": r.reason}
+            {
+                "id": r.id,
+                "received": r.received_at,
+                "source": r.source,
+                "fate": r.fate or r.state,
+                "score": r.score,
+                "reason": r.reason,
+            }
             for r in rows
         ],
         as_json=as_json,

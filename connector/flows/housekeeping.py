@@ -1,12 +1,18 @@
 """What has to be tidied now and then: partitions ahead of time, finished bookkeeping."""
 
 from contextlib import suppress
+from datetime import timedelta
 
 from psycopg.errors import LockNotAvailable
 
 from connector.flows import sealing
+from connector.screening.score import LIMIT
 from connector.services import Services
-from connector.store import upkeep
+from connector.store import captcha, screening, upkeep
+
+#: How long suspects wait for somebody to release them (requirements I26, I32).
+SUSPECTS_KEPT = timedelta(days=14)
+_AT_ONCE = 1_000
 
 
 def work(services: Services) -> None:
@@ -24,3 +30,16 @@ def work(services: Services) -> None:
 def _drop_old_keys(services: Services) -> int:
     with services.store.transaction() as tx:
         return upkeep.drop_old_keys(tx)
+    drop_suspects(services)
+    sealing.work(services)
+
+
+def drop_suspects(services: Services) -> None:
+    """Reject suspects nobody released, removing their bodies; their reasons, scores and keys stay."""
+    dropped = _AT_ONCE
+    while dropped == _AT_ONCE:
+        with services.store.transaction() as tx:
+            dropped = screening.drop_suspects(tx, LIMIT, SUSPECTS_KEPT, _AT_ONCE)
+    with services.store.transaction() as tx:
+        screening.forget_addresses(tx, timedelta(days=1))
+        captcha.forget(tx, SUSPECTS_KEPT)

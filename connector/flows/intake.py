@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from connector.flows import at_once, held, read, route, write
+from connector.flows import at_once, held, read, route, screen, write
 from connector.flows.batches import work_off
 from connector.flows.read import Aside, Prepared
 from connector.flows.route import Batch
@@ -58,19 +58,23 @@ def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> Batch:
 def _read_all(
     services: Services, tx: Transaction, active: Active, claimed: list[StoredDelivery]
 ) -> tuple[list[Prepared], list[Finished]]:
-    prepared: list[Prepared] = []
+    legible: list[list[Prepared]] = []
     finished: list[Finished] = []
     for stored in claimed:
         outcome = read.read(services, active.settings, stored)
         if isinstance(outcome, Aside):
-            deliveries.quarantine(tx, stored.id, outcome.reason)
-            continue
-        reachable = [p for p in outcome if not read.unreachable(p.lead)]
-        if reachable:
-            prepared.extend(reachable)
+            screen.set_aside(tx, outcome)
+        elif outcome:
+            legible.append(outcome)
         else:
-            reasons = [read.unreachable(p.lead) for p in outcome] or ["the delivery holds no lead"]
-            finished.append(Finished(stored.id, Fate.REJECTED, reasons[0]))
+            finished.append(Finished(stored.id, Fate.REJECTED, "the delivery holds no lead"))
+    prepared: list[Prepared] = []
+    for leads_of_one in screen.screen(services, tx, active.settings, legible):
+        reachable = [p for p in leads_of_one if not read.unreachable(p.lead)]
+        prepared.extend(reachable)
+        if not reachable:
+            reason = read.unreachable(leads_of_one[0].lead)
+            finished.append(Finished(leads_of_one[0].delivery.id, Fate.REJECTED, reason))
     return prepared, finished
 
 

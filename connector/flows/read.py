@@ -7,11 +7,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from connector.errors import UnreadableDelivery
+from connector.flows.signals import captcha_token, signals_of
 from connector.matching import person_keys
 from connector.model.delivery import AT_ONCE, Delivery
 from connector.model.identity import new_id
 from connector.model.lead import Lead, Submission
+from connector.model.signals import Signal
 from connector.normalize import normalize
+from connector.screening.score import Verdict, judge
 from connector.services import Services
 from connector.settings.values import Settings, Source
 from connector.sources.base import Reading, content_key
@@ -37,6 +40,10 @@ class Prepared(NamedTuple):
     id: UUID
     #: Its batch is to be handed out at once.
     at_once: bool = False
+    #: What speaks against it so far; nothing does once a person has released it.
+    signals: tuple[Signal, ...] = ()
+    #: The captcha's token that is still to be verified, "" without one.
+    captcha: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Aside:
 
     delivery: StoredDelivery
     reason: str
+    verdict: Verdict | None = None
 
 
 def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
@@ -71,7 +79,7 @@ def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
 
 def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared] | Aside:
     """Read one delivery into leads, or say why a person must look at it."""
-    source = _source(settings, stored.source)
+    source = source_of(settings, stored.source)
     if source is None:
         return Aside(stored, f"source {stored.source!r} is not configured any more: add it again, then replay")
     try:
@@ -79,9 +87,6 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
         submissions = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
     except UnreadableDelivery as err:
         return Aside(stored, f"unreadable: {err}")
-    suspicions = [reason for submission in submissions for reason in submission.suspicions]
-    if suspicions and stored.verified != "released":
-        return Aside(stored, "; ".join(dict.fromkeys(suspicions)))
     # Anybody may post a form with any query; cards come from our own command.
     at_once = source.kind == "cards" and AT_ONCE.items() <= delivery.query.items()
     return [
@@ -89,10 +94,32 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
         for (position, submission), key in zip(
             enumerate(submissions), keys_of(source, delivery, submissions), strict=True
         )
+    prepared = [
+        _prepared(stored, position, submission, settings, source)._replace(at_once=at_once)
+        for position, submission in enumerate(submissions)
     ]
+    if stored.verified == "released":
+        return prepared
+    seen = [
+        p._replace(
+            signals=signals_of(services, settings, source, delivery, p.submission, p.lead),
+            captcha=captcha_token(source, p.submission),
+        )
+        for p in prepared
+    ]
+    obstacles = [reason for submission in submissions for reason in submission.suspicions]
+    if obstacles:
+        verdict = judge(worst(seen), obstacles)
+        return Aside(stored, verdict.reason, verdict)
+    return seen
 
 
-def _source(settings: Settings, name: str) -> Source | None:
+def worst(prepared: Sequence[Prepared]) -> tuple[Signal, ...]:
+    """Return the signals of the lead that most speaks against; one delivery has one fate."""
+    return max((p.signals for p in prepared), key=lambda signals: judge(signals).score, default=())
+
+
+def source_of(settings: Settings, name: str) -> Source | None:
     """Return the configured source, also for a post kept under an `oid:` that was configured since."""
     if not name.startswith("oid:"):
         return settings.sources.get(name)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from connector.model.signals import Signal
+
 #: Canonical names a source may use in `Submission.fields`; all else goes to `extra`.
 FIELDS = (
     "first_name",
@@ -54,13 +56,18 @@ class Submission:
     occurred_at: datetime | None = None
     version: int = 1
     is_test: bool = False
-    #: Why this submission must wait for a person (honeypot, test of the door ...); empty: nothing.
+    #: Why this submission must wait for a person, whatever else speaks for it; empty: nothing.
     suspicions: tuple[str, ...] = ()
     #: Of the response card this answers; its recipient's data fill what the answer leaves out (C10).
     token: str = ""
     keyed_at: datetime | None = None
     #: Fields the sender said nothing about, filled by the source's defaults.
     defaulted: frozenset[str] = frozenset()
+    #: What the submission itself shows that people's rarely do; it is added up with what its sender shows.
+    signals: tuple[Signal, ...] = ()
+    #: The signed token of our own form snippet, and what each captcha widget left, by field name.
+    form_token: str = ""
+    captcha: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from connector.errors import ConfigurationError
 from connector.model.delivery import Proof
 from connector.model.people import Person, Role
 from connector.model.routing import SPANS, Cap, Rep, Rule, RuleSet
-from connector.settings import absences, calendars, goals, organisation, people, plans, pools, territories
+from connector.settings import absences, calendars, forms, goals, organisation, people, plans, pools, territories
 from connector.settings.complaints import Complaint, Complaints, Severity, suggestion
 from connector.settings.document import build, to_document
 from connector.settings.people import Staff
@@ -63,11 +63,17 @@ def load(
 
     `adapters` and `kinds` are what this installation can speak to and read; left out, any name passes.
     `proofs` says for each kind whether its senders sign; `old_signatures` are the kinds with older ones.
+    folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str] = (), captchas: Collection[str] = ()
+) -> Loaded:
+    """Read a configuration folder as a whole; mistakes are complaints, never exceptions.
+
+    `adapters`, `kinds` and `captchas` are what this installation can speak to, read and ask; left out, any name passes.
     """
     complaints = Complaints()
     about = organisation.read_organisation(folder, complaints)
     organisation.check_kinds(about, adapters, kinds, complaints)
     organisation.check_proofs(about, proofs, old_signatures, complaints)
+    forms.check_forms(about, captchas, complaints)
     working = calendars.read_calendars(folder, complaints)
     staff = people.read_staff(folder, about, working, complaints)
     leaves = absences.read_absences(folder, about, staff, complaints)

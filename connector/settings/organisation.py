@@ -19,7 +19,7 @@ from connector.settings.dedupe import key_part
 from connector.settings.pages import Page, read_page
 from connector.settings.secrets import secret_name
 from connector.settings.shapes import Keyed, Listing, Parts, Shape, Text, Whole, complain, fault, one_of
-from connector.settings.values import ApiKey, Campaign, CardProfile, Connection, Mode, Source
+from connector.settings.values import ApiKey, Campaign, Captcha, CardProfile, Connection, Mode, Source
 
 FILE = "hearback.yaml"
 
@@ -135,8 +135,17 @@ class _Connection(Shape):
     rep_tasks = fields.Boolean(truthy={True}, falsy={False}, load_default=True)
 
 
+class _Captcha(Shape):
+    provider = Text(texts.key, required=True)
+    secret = Text(secret_name, required=True)
+    site_key = Text(required=True)
+    hosts = Listing(Text(texts.host), load_default=())
+    action = Text(load_default="")
+
+
 class _Source(Shape):
     later: ClassVar[frozenset[str]] = frozenset({"verification", "captcha", "origins"})
+    later: ClassVar[frozenset[str]] = frozenset({"verification", "dedupe_key", "origins"})
 
     kind = Text(texts.key, required=True)
     token = Text(secret_name, load_default=None)
@@ -150,6 +159,8 @@ class _Source(Shape):
     old_signatures = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
     dedupe_key = Parts(Text(key_part), load_default=())
     quiet_after = Text(texts.minutes, load_default=0)
+    form_token = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
+    captcha = fields.Nested(_Captcha, load_default=None)
 
 
 class _ApiKey(Shape):
@@ -258,13 +269,18 @@ def _organisation(page: Page, data: dict[str, Any]) -> Organisation:
             key: Connection(key=key, **{**each, "mode": Mode(each["mode"])})
             for key, each in data.get("connections", {}).items()
         },
-        sources={key: Source(key=key, **each) for key, each in data.get("sources", {}).items()},
+        sources={key: _source(key, each) for key, each in data.get("sources", {}).items()},
         api_keys=tuple(ApiKey(**each) for each in data.get("api_keys", ())),
         card_profiles={key: _profile(key, each) for key, each in data.get("card_profiles", {}).items()},
         campaigns={key: Campaign(key=key, **each) for key, each in data.get("campaigns", {}).items()},
         **about,
         **plain,
     )
+
+
+def _source(key: str, data: dict[str, Any]) -> Source:
+    captcha = data.get("captcha")
+    return Source(key=key, **{**data, "captcha": Captcha(**captcha) if captcha else None})
 
 
 def _profile(key: str, data: dict[str, Any]) -> CardProfile:

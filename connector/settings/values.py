@@ -31,6 +31,20 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Captcha:
+    """The captcha on a source's forms. `secret` is the name of the variable that holds the provider's secret.
+
+    A token counts only if it was solved on one of `hosts`, and for `action` unless that is empty.
+    """
+
+    provider: str
+    secret: str
+    site_key: str
+    hosts: tuple[str, ...] = ()
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One configured lead source.
 
@@ -56,6 +70,9 @@ class Source:
     dedupe_key: tuple[str, ...] = ()
     #: Minutes of working time after which no delivery means that something is wrong; 0: nobody watches.
     quiet_after: int = 0
+    #: The pages of this source's forms load our snippet, so that a post without its token says something.
+    form_token: bool = False
+    captcha: Captcha | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class FormSource(Source):
     """A form on a page, or a tool that posts whatever its user named the fields."""
 
     kind: ClassVar[str] = "form"
+    from_pages: ClassVar[bool] = True
     content_types: ClassVar[frozenset[str]] = frozenset(
         ("application/x-www-form-urlencoded", "multipart/form-data", "application/json", "text/plain")
     )

@@ -1,4 +1,4 @@
-"""Names and values -> a submission: canonical fields, extras, attribution, consents, suspicions."""
+"""Names and values -> a submission: canonical fields, extras, attribution, consents, signals."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 
 from connector.errors import UnreadableDelivery
 from connector.model.lead import FIELDS, Consent, Submission
+from connector.model.signals import Signal
 from connector.signatures import unix_time
 from connector.sources.aliases import target_of
 from connector.sources.base import Reading
 from connector.sources.bodies import Pair, dotted, within_caps
+from connector.sources.captcha import TOKEN_FIELDS
 
 _CANONICAL = frozenset(FIELDS)
 _YES = frozenset(("on", "true", "yes", "1", "y", "ja", "tak", "oui", "si", "sí", "x", "checked", "accepted"))
@@ -38,6 +40,9 @@ class Placed:
     keyed_at: datetime | None = None
     defaulted: set[str] = field(default_factory=set)
     suspicions: list[str] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    form_token: str = ""
+    captcha: dict[str, str] = field(default_factory=dict)
 
     def put(self, name: str, target: str | None, values: list[str]) -> None:
         """Put the values of one name where its target says; what finds no place goes to `extra`."""
@@ -99,12 +104,15 @@ class Placed:
             token=self.token,
             keyed_at=self.keyed_at,
             defaulted=frozenset(self.defaulted),
+            signals=tuple(self.signals),
+            form_token=self.form_token,
+            captcha=self.captcha,
         )
 
     def suspect(self, received_at: datetime) -> None:
-        """Say why a form's submission should wait for a person: sent too fast, or nobody to answer."""
+        """Note what speaks against a form's submission: sent too fast; and what must be settled: nobody to answer."""
         if self.issued_at is not None and timedelta(0) <= received_at - self.issued_at < _HUMAN:
-            self.suspicions.append("the form was sent within 3 seconds of being shown")
+            self.signals.append(Signal.TOO_FAST)
         if not any(self.fields.get(name) for name in _REACHABLE_BY):
             self.suspicions.append("no e-mail, phone or address was recognised: check the source's mapping")
 
@@ -114,7 +122,7 @@ def place(pairs: list[Pair], reading: Reading) -> Placed:
     placed = Placed()
     for _, name, target, values in sorted(_claims(pairs, reading.mapping), key=_rank):
         if name == reading.honeypot:
-            placed.suspicions.append("the hidden field that people cannot see was filled in")
+            placed.signals.append(Signal.HONEYPOT)
             placed.put_extra(name, values)
         elif not (target is None and _own_sign(placed, name, values[0])):
             placed.put(name, target, values)
@@ -146,14 +154,18 @@ def _rank(claim: Claim) -> int:
 
 
 def _own_sign(placed: Placed, name: str, value: str) -> bool:
-    """Take the fields our own form snippet adds: when it was shown, its nonce (I10), a test (I17)."""
+    """Take the fields of our own form snippet: when it was shown, its nonce (I10), a test (I17); and a captcha's."""
     match name:
+        case "_token":
+            placed.form_token = value
         case "_ts":
             placed.issued_at = unix_time(value)
         case "_nonce":
             placed.lead_key = placed.lead_key or key_text(value)
         case "_test":
             placed.is_test = yes_or_no(value) is True
+        case _ if name in TOKEN_FIELDS:
+            placed.captcha[name] = value
         case _:
             return False
     return True

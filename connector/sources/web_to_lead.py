@@ -34,7 +34,6 @@ _FIELDS: Mapping[str, str] = {
         "encoding",
         "retURL",
         "captcha_settings",
-        "g-recaptcha-response",
         "debug",
         "debugEmail",
         "submit",
@@ -50,6 +49,7 @@ class WebToLeadSource(Source):
     """Reads what a generated Web-to-Lead form posts."""
 
     kind: ClassVar[str] = "web_to_lead"
+    from_pages: ClassVar[bool] = True
     content_types: ClassVar[frozenset[str]] = frozenset(("application/x-www-form-urlencoded",))
 
     def verify(self, delivery: Delivery, secrets: Sequence[str], now: datetime) -> None:

@@ -11,7 +11,8 @@ _DELIVERY = """
 SELECT d.id, d.source, d.received_at, d.content_type, d.size, d.sha256, d.verified, d.state, d.fate, d.reason,
     d.first_delivery, d.is_test, d.attempts, d.finished_at,
     ARRAY(SELECT s.lead_id FROM submission s WHERE s.delivery_id = coalesce(d.first_delivery, d.id)
-          ORDER BY s.position)
+          ORDER BY s.position),
+    d.score, d.signals
 FROM delivery d
 """
 
@@ -42,6 +43,9 @@ class DeliveryRow:
     attempts: int
     finished_at: datetime | None
     leads: tuple[UUID, ...]
+    #: What its signals added up to; None: nothing spoke against it.
+    score: int | None = None
+    signals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +108,5 @@ def unfinished(tx: Transaction) -> dict[str, int]:
 
 def _delivery(row: tuple[Any, ...]) -> DeliveryRow:
     values = list(row)
-    values[5], values[14] = bytes(values[5]), tuple(values[14])
+    values[5], values[14], values[16] = bytes(values[5]), tuple(values[14]), tuple(values[16])
     return DeliveryRow(*values)

@@ -5,6 +5,7 @@ from intake_deliveries import JSON, NOW, URLENCODED, a_delivery, payload
 
 from connector.errors import ConfigurationError, UnreadableDelivery
 from connector.model.lead import Consent
+from connector.model.signals import Signal
 from connector.sources.aliases import target_of
 from connector.sources.base import Reading, content_key
 from connector.sources.form import FormSource
@@ -121,7 +122,7 @@ def test_a_filled_honeypot_makes_the_lead_wait_and_keeps_everything():
     """I26."""
     [lead] = parse(a_delivery("email=a%40example.com&website=http%3A%2F%2Fspam"), honeypot="website")
 
-    assert len(lead.suspicions) == 1
+    assert (lead.suspicions, lead.signals) == ((), (Signal.HONEYPOT,))
     assert lead.extra == {"website": "http://spam"}
 
 
@@ -132,7 +133,7 @@ def test_only_a_form_sent_within_three_seconds_is_suspected(seconds, suspected):
 
     [lead] = parse(a_delivery(body))
 
-    assert bool(lead.suspicions) is suspected
+    assert lead.signals == ((Signal.TOO_FAST,) if suspected else ())
 
 
 def test_a_lead_nobody_can_answer_waits_and_says_so():

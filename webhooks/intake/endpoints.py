@@ -31,8 +31,7 @@ log = logging.getLogger(__name__)
 
 routes = Blueprint("intake", __name__)
 
-# Kinds whose posts come from browsers when they come as a form; everybody else gets exactly 200 (I1).
-_PAGE_KINDS = frozenset(("form", "web_to_lead"))
+# Sent so to a source that pages post to, it comes from a browser; everybody else gets exactly 200 (I1).
 _FORM_MEDIA = frozenset(("application/x-www-form-urlencoded", "multipart/form-data"))
 _OID = re.compile(r"[A-Za-z0-9]{15,18}")
 
@@ -92,7 +91,7 @@ def _take(door: Door, body: bytes) -> Response:
     if request.mimetype not in door.reader.content_types:
         accepted = ", ".join(sorted(door.reader.content_types))
         raise UnsupportedMediaType(f"this source does not read that content type: send one of {accepted}")
-    from_page = door.source.kind in _PAGE_KINDS and request.mimetype in _FORM_MEDIA
+    from_page = door.reader.from_pages and request.mimetype in _FORM_MEDIA
     if from_page:
         _limit(FORMS)
     delivery = delivery_of(door.source.key, body, door.key_headers)
@@ -127,7 +126,7 @@ def _limit(rate: Rate) -> None:
 
 
 def _confirm(door: Door, receipt: UUID) -> Response:
-    if door.source.kind in _PAGE_KINDS and _wants_json():
+    if door.reader.from_pages and _wants_json():
         return _json(receipt)
     return Response(f"ok {receipt}\n", mimetype="text/plain")
 
