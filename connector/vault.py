@@ -71,12 +71,18 @@ class Vault:
 def _derive_for(material: str, purpose: str) -> str:
     expand = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"hearback {purpose}".encode())
     return expand.derive(material.encode()).hex()
+    def keys_for(self, purpose: str) -> list[str]:
+        """Return a key for something else than bodies, derived from each key in turn; the first one signs."""
+        return [_expand(material, purpose, 32).hex() for material in self._materials]
 
 
 def _derive(material: str) -> tuple[bytes, bytes]:
-    expand = HKDF(algorithm=SHA256(), length=32 + _KEY_ID, salt=None, info=b"hearback delivery body")
-    derived = expand.derive(material.encode())
+    derived = _expand(material, "hearback delivery body", 32 + _KEY_ID)
     return derived[32:], derived[:32]
+
+
+def _expand(material: str, purpose: str, length: int) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose.encode()).derive(material.encode())
 
 
 def secret_key(environ: Mapping[str, str], folder: Path) -> str:

@@ -4,13 +4,14 @@ import logging
 import threading
 
 from flask import Flask, Response, request
+from flask_bootstrap import Bootstrap5
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from connector.errors import ConfigurationError, StoreUnavailable
 from connector.services import Services
 from connector.store.database import is_contention
-from webhooks import api, crm, health, intake, public
+from webhooks import api, console, crm, health, intake, public
 from webhooks.doors import DoorKeeper
 from webhooks.edge import EXTENSION, Edge, edge
 from webhooks.errors import answer_for
@@ -26,7 +27,8 @@ RETRY_AFTER = 5
 
 def create_app(services: Services, *, threads: int = 8) -> Flask:
     """Build the application around open services. `threads` is how many requests this process works at once."""
-    app = Flask("webhooks", static_folder=None)
+    # Bootstrap's files lie below this address; each audience has a folder of its own.
+    app = Flask("webhooks", static_folder=None, static_url_path="/static")
     app.extensions[EXTENSION] = Edge(
         services=services,
         keeper=DoorKeeper(services),
@@ -34,7 +36,10 @@ def create_app(services: Services, *, threads: int = 8) -> Flask:
         metrics=Metrics(services),
         waiting=threading.Semaphore(threads // 4),
     )
-    for routes in (intake.routes, crm.routes, api.routes, public.routes, health.routes):
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    Bootstrap5(app)
+    console.install(app, services)
+    for routes in (intake.routes, crm.routes, api.routes, public.routes, health.routes, console.routes):
         app.register_blueprint(routes)
     app.register_error_handler(Exception, _unforeseen)
     app.register_error_handler(HTTPException, _refused)

@@ -24,6 +24,7 @@ COMMANDS = {
     "leads": "listing:leads",
     "explain": "listing:explain",
     "rules": "rules:rules",
+    "users": "users:users",
     "verify": "verifying:verify",
     "demo": "demo:demo",
 }
