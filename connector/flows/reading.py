@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from connector.normalize.email import read_email
+from connector.normalize.phone import read_phone
 from connector.routing.explain import explain
 from connector.services import Active, Services
-from connector.store import decisions, reading
+from connector.store import Transaction, decisions, inbox, reading
 from connector.store.decisions import DecisionRow
 from connector.store.reading import DeliveryRow, LeadSummary
 
@@ -68,6 +70,25 @@ def lead(services: Services, lead_id: UUID) -> LeadView | None:
     if found is None:
         return None
     return LeadView(found, names.get(found.owner, found.owner) if found.owner else None)
+
+
+def find(services: Services, text: str) -> tuple[str, UUID] | None:
+    """Return (`receipt` or `lead`, id) for an id, an e-mail address or a phone number; None when nothing has it."""
+    with services.store.transaction() as tx:
+        try:
+            wanted = UUID(text.strip())
+        except ValueError:
+            found = _person(tx, text, services.active(tx).settings.country)
+            return ("lead", found) if found else None
+        if reading.delivery(tx, wanted):
+            return "receipt", wanted
+        return ("lead", wanted) if reading.lead(tx, wanted) else None
+
+
+def _person(tx: Transaction, text: str, country: str) -> UUID | None:
+    email, phone = read_email(text), read_phone(text, country)
+    found = inbox.lead_of(tx, "email", email) if email else None
+    return found or (inbox.lead_of(tx, "phone", phone.number) if phone else None)
 
 
 def decision(services: Services, lead_id: UUID) -> DecisionView | None:

@@ -263,6 +263,12 @@ def backlog(tx: Transaction) -> dict[tuple[str, str], int]:
     return {(row[0], row[1]): row[2] for row in rows}
 
 
+def count_dead(tx: Transaction) -> int:
+    """Return how many commands no CRM took, and nobody has looked at yet."""
+    row = tx.one("SELECT count(*) FROM command WHERE state = 'dead' AND state IN ('dead', 'parked')")
+    return row[0] if row else 0
+
+
 def listing(tx: Transaction, *, states: Sequence[str], limit: int) -> list[dict[str, Any]]:
     """Return commands in the given states, newest first, without the values they carry."""
     rows = tx.all(

@@ -96,6 +96,12 @@ FROM jsonb_to_recordset(%s::jsonb) AS f (id uuid, fate text, reason text, first 
 WHERE delivery.id = f.id
 """
 
+_STORED = """
+SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed
+FROM delivery d LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received_at
+WHERE d.id = %s
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
@@ -210,6 +216,12 @@ def quarantine(tx: Transaction, delivery: UUID, reason: str) -> None:
 def claim_one(tx: Transaction, delivery: UUID) -> list[StoredDelivery]:
     """Lock one stored delivery; an empty list when it is no longer waiting."""
     return [_stored(*row) for row in tx.all(_CLAIM_ONE, delivery)]
+
+
+def stored(tx: Transaction, delivery: UUID) -> StoredDelivery | None:
+    """Return one delivery with its sealed body, whatever its state, without a lock."""
+    row = tx.one(_STORED, delivery)
+    return _stored(*row) if row else None
 
 
 def count_failure(tx: Transaction, delivery: UUID, limit: int, reason: str) -> None:

@@ -1,5 +1,6 @@
 """Accounts of the console, and what people did with them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -93,6 +94,16 @@ def end_sessions(tx: Transaction, user: UUID) -> None:
 def note(tx: Transaction, user: UUID, action: str, subject: str) -> None:
     """Remember that somebody did something to something: ids only, never what they saw."""
     tx.run("INSERT INTO console_event (user_id, action, subject) VALUES (%s, %s, %s)", user, action, subject)
+
+
+def note_many(tx: Transaction, user: UUID, action: str, subjects: Sequence[str]) -> None:
+    """Remember that somebody did the same to many things."""
+    tx.run(
+        "INSERT INTO console_event (user_id, action, subject) SELECT %s, %s, unnest(%s::text[])",
+        user,
+        action,
+        list(subjects),
+    )
 
 
 def deeds(tx: Transaction, subject: str, limit: int = 50) -> list[Deed]:

@@ -47,6 +47,6 @@ def test_every_text_is_used() -> None:
         for path in sorted(CONSOLE.rglob("*"))
         if path.suffix in (".html", ".py") and path.parent.name != "texts"
     )
-    begun = tuple(MADE.findall(sources)) + ("error_",)
+    begun = (*MADE.findall(sources), "error_")
 
     assert {name for name in TEXTS["en"] if name not in sources and not name.startswith(begun)} == set()

@@ -9,11 +9,10 @@ from werkzeug.wrappers import Response as Redirect
 
 from connector.errors import HearbackError
 from connector.flows import users as flow
-from connector.model.console import ConsoleUser
 from connector.store import users
 from webhooks.console.guard import EVERY_ROLE, anybody, requires
 from webhooks.console.rendering import page
-from webhooks.console.sessions import PATH, begin, end, signed_in
+from webhooks.console.sessions import PATH, begin, end, signed_in, the_account
 from webhooks.edge import edge
 from webhooks.limits import Rate, network
 
@@ -58,7 +57,7 @@ def sign_in() -> Response | Redirect:
 def logout() -> Redirect:
     """End all sessions of the account, so that a copied cookie is worth nothing either."""
     with edge().services.store.transaction() as tx:
-        users.end_sessions(tx, _me().id)
+        users.end_sessions(tx, the_account().id)
     end()
     return redirect(url_for("console.account.login"), HTTPStatus.SEE_OTHER)
 
@@ -74,7 +73,7 @@ def password() -> Response:
 @requires(*EVERY_ROLE)
 def choose_password() -> Response | Redirect:
     """Replace one's own password and begin a new session."""
-    me, services = _me(), edge().services
+    me, services = the_account(), edge().services
     _slow_down(me.name)
     if flow.sign_in(services, me.name, request.form.get("now", "")) is None:
         return page("password.html", HTTPStatus.UNPROCESSABLE_ENTITY, complaint="password_wrong")
@@ -84,12 +83,6 @@ def choose_password() -> Response | Redirect:
         return page("password.html", HTTPStatus.UNPROCESSABLE_ENTITY, complaint="password_unfit")
     begin(flow.named(services, me.name))
     return redirect(url_for("console.overview.overview"), HTTPStatus.SEE_OTHER)
-
-
-def _me() -> ConsoleUser:
-    user = signed_in()
-    assert user is not None
-    return user
 
 
 def _slow_down(name: str) -> None:

@@ -24,7 +24,25 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+_THOUSANDS = {"en": ",", "de": ".", "pl": "\u00a0"}
 _FORMATS = {"en": "%d %b %Y, %H:%M", "de": "%d.%m.%Y, %H:%M", "pl": "%d.%m.%Y, %H:%M"}
+
+
+#: The icon and the colour of an outcome; red is for what needs a person now.
+_LOOKS = {
+    "stored": ("clock", "wait"),
+    "waiting": ("clock", "wait"),
+    "quarantined": ("flag", "alarm"),
+    "leads": ("check", "good"),
+    "updated": ("check", "good"),
+    "applied": ("check", "good"),
+    "duplicate": ("copy", "plain"),
+    "rejected": ("cross", "plain"),
+    "erased": ("cross", "plain"),
+    "held": ("clock", "wait"),
+    "assigned": ("check", "good"),
+    "closed": ("cross", "plain"),
+}
 
 
 def reader_language() -> str:
@@ -47,6 +65,16 @@ def moment(instant: datetime) -> Markup:
     )
 
 
+def grouped(number: int) -> str:
+    """Write a whole number as the reader's language groups its digits."""
+    return f"{number:,}".replace(",", _THOUSANDS[reader_language()])
+
+
+def say(name: str, **values: int) -> str:
+    """Return a text in the reader's language."""
+    return TEXTS[reader_language()][name].format(**{key: grouped(value) for key, value in values.items()})
+
+
 def page(template: str, code: int = HTTPStatus.OK, **values: object) -> Response:
     """Render a page of the console."""
     lang, user = reader_language(), signed_in()
@@ -57,6 +85,8 @@ def page(template: str, code: int = HTTPStatus.OK, **values: object) -> Response
         user=user,
         bar=[(url_for(endpoint), text, endpoint) for endpoint, text in BAR if user and user.role in _allowed(endpoint)],
         moment=moment,
+        looks=_LOOKS,
+        grouped=grouped,
         **values,
     )
     return secured(Response(html, code, mimetype="text/html"))

@@ -97,6 +97,13 @@ def signed_in() -> ConsoleUser | None:
     return account.user if isinstance(account, Account) else None
 
 
+def the_account() -> ConsoleUser:
+    """Return the account of this request on a page that only signed-in people reach."""
+    user = signed_in()
+    assert user is not None
+    return user
+
+
 def begin(user: ConsoleUser) -> None:
     """Begin a session for an account; nothing of the one before stays."""
     session.clear()

@@ -1,0 +1,36 @@
+"""Who owns this person, and why."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import NotFound
+
+from connector.flows import reading
+from connector.model.console import ConsoleRole
+from connector.store import inbox
+from webhooks.console.guard import requires
+from webhooks.console.rendering import page
+from webhooks.edge import edge
+
+routes = Blueprint("leads", __name__)
+
+_SUBMISSIONS = 50
+
+
+@routes.get("/leads/<uuid:lead_id>")
+@requires(ConsoleRole.MANAGER)
+def lead(lead_id: UUID) -> Response:
+    """Show a lead: its owner, why, and what came in for it."""
+    services = edge().services
+    found = reading.lead(services, lead_id)
+    if found is None:
+        raise NotFound("no lead has this id")
+    with services.store.transaction() as tx:
+        submissions = inbox.submissions(tx, lead_id, _SUBMISSIONS)
+    return page(
+        "lead.html",
+        found=found,
+        lead=found.lead,
+        decisions=reversed(reading.decisions_of(services, lead_id)),
+        submissions=submissions,
+    )
