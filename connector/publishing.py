@@ -42,8 +42,8 @@ def read(folder: Path) -> Loaded:
         kinds=tuple(SOURCES),
         proofs={kind: source.proof for kind, source in SOURCES.items()},
         old_signatures=[kind for kind, source in SOURCES.items() if source.has_old_signatures],
+        captchas=tuple(PROVIDERS),
     )
-    return load(folder, adapters=adapter_names(), kinds=tuple(SOURCES), captchas=tuple(PROVIDERS))
 
 
 def publish(store: Store, folder: Path) -> Published:

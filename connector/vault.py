@@ -69,11 +69,7 @@ class Vault:
 
 @lru_cache(maxsize=64)
 def _derive_for(material: str, purpose: str) -> str:
-    expand = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"hearback {purpose}".encode())
-    return expand.derive(material.encode()).hex()
-    def keys_for(self, purpose: str) -> list[str]:
-        """Return a key for something else than bodies, derived from each key in turn; the first one signs."""
-        return [_expand(material, purpose, 32).hex() for material in self._materials]
+    return _expand(material, f"hearback {purpose}", 32).hex()
 
 
 def _derive(material: str) -> tuple[bytes, bytes]:

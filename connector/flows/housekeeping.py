@@ -24,14 +24,13 @@ def work(services: Services) -> None:
         upkeep.drop_old_assignments(tx)
     while _drop_old_keys(services):
         pass
+    drop_suspects(services)
     sealing.work(services)
 
 
 def _drop_old_keys(services: Services) -> int:
     with services.store.transaction() as tx:
         return upkeep.drop_old_keys(tx)
-    drop_suspects(services)
-    sealing.work(services)
 
 
 def drop_suspects(services: Services) -> None:

@@ -89,14 +89,11 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
         return Aside(stored, f"unreadable: {err}")
     # Anybody may post a form with any query; cards come from our own command.
     at_once = source.kind == "cards" and AT_ONCE.items() <= delivery.query.items()
-    return [
+    prepared = [
         _prepared(stored, position, submission, settings, source)._replace(at_once=at_once, key=key)
         for (position, submission), key in zip(
             enumerate(submissions), keys_of(source, delivery, submissions), strict=True
         )
-    prepared = [
-        _prepared(stored, position, submission, settings, source)._replace(at_once=at_once)
-        for position, submission in enumerate(submissions)
     ]
     if stored.verified == "released":
         return prepared

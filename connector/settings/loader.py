@@ -58,16 +58,12 @@ def load(
     kinds: Collection[str] = (),
     proofs: Mapping[str, Proof] = MappingProxyType({}),
     old_signatures: Collection[str] = (),
-) -> Loaded:
-    """Read a configuration folder as a whole; mistakes are complaints, never exceptions.
-
-    `adapters` and `kinds` are what this installation can speak to and read; left out, any name passes.
-    `proofs` says for each kind whether its senders sign; `old_signatures` are the kinds with older ones.
-    folder: Path, *, adapters: Collection[str] = (), kinds: Collection[str] = (), captchas: Collection[str] = ()
+    captchas: Collection[str] = (),
 ) -> Loaded:
     """Read a configuration folder as a whole; mistakes are complaints, never exceptions.
 
     `adapters`, `kinds` and `captchas` are what this installation can speak to, read and ask; left out, any name passes.
+    `proofs` says for each kind whether its senders sign; `old_signatures` are the kinds with older ones.
     """
     complaints = Complaints()
     about = organisation.read_organisation(folder, complaints)

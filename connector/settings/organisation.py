@@ -144,8 +144,7 @@ class _Captcha(Shape):
 
 
 class _Source(Shape):
-    later: ClassVar[frozenset[str]] = frozenset({"verification", "captcha", "origins"})
-    later: ClassVar[frozenset[str]] = frozenset({"verification", "dedupe_key", "origins"})
+    later: ClassVar[frozenset[str]] = frozenset({"verification", "origins"})
 
     kind = Text(texts.key, required=True)
     token = Text(secret_name, load_default=None)

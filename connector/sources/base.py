@@ -39,6 +39,8 @@ class Source(ABC):
     secret_optional: ClassVar[bool] = False
     #: Whether there are older signatures without a time, which a source may choose to accept.
     has_old_signatures: ClassVar[bool] = False
+    #: Whether visitors' browsers post here themselves, and not a program in their place.
+    from_pages: ClassVar[bool] = False
 
     @property
     def proof(self) -> Proof:
@@ -54,8 +56,6 @@ class Source(ABC):
     def masked(self, body: bytes) -> bytes:
         """Return a body as it may be shown: secrets that senders of this kind write into it are hidden."""
         return body
-    #: Whether visitors' browsers post here themselves, and not a program in their place.
-    from_pages: ClassVar[bool] = False
 
     @abstractmethod
     def verify(self, delivery: Delivery, secrets: Sequence[str], now: datetime) -> None:

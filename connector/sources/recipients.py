@@ -13,8 +13,20 @@ from connector.sources.records import checked_encoding, lines_of, separated
 
 REFERENCE = "reference"
 _REFERENCES = frozenset(
-    ("reference", "ref", "ownreference", "customernumber", "customerno", "customerid", "id")
-    + ("kundennummer", "kundennr", "kundenid", "numerklienta", "nrklienta")
+    (
+        "reference",
+        "ref",
+        "ownreference",
+        "customernumber",
+        "customerno",
+        "customerid",
+        "id",
+        "kundennummer",
+        "kundennr",
+        "kundenid",
+        "numerklienta",
+        "nrklienta",
+    )
 )
 #: What a list may say of a recipient: who they are and how to reach them, not what they want.
 _KEPT = frozenset(FIELDS) - {"message", "product", "campaign"}

@@ -81,7 +81,7 @@ class Group(NamedTuple):
 
     source: str
     reason: str
-    count: int
+    size: int
     oldest: datetime
     newest: datetime
 

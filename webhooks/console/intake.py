@@ -107,7 +107,7 @@ def release_listing() -> Response:
         "release.html",
         groups=groups,
         wanted=wanted,
-        total=sum(group.count for group in groups),
+        total=sum(group.size for group in groups),
         until=max((group.newest for group in groups), default=None),
     )
 

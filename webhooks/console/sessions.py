@@ -67,7 +67,7 @@ class ConsoleSessions(SecureCookieSessionInterface):
 
 def install(app: Flask, services: Services) -> None:
     """Give the application its console's sessions and its protection against forged forms."""
-    key, *older = services.vault.keys_for(_PURPOSE)
+    key, *older = services.vault.keys(_PURPOSE)
     app.config.update(
         SECRET_KEY=key,
         SECRET_KEY_FALLBACKS=older,
