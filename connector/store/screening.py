@@ -13,13 +13,15 @@ UPDATE delivery SET score = n.score, signals = n.signals
 FROM jsonb_to_recordset(%s::jsonb) AS n (id uuid, score smallint, signals text[]) WHERE delivery.id = n.id
 """
 
-# The sort keeps two workers with the same addresses from waiting for one another in a circle.
+# The sort keeps two workers with the same addresses from waiting for one another in a circle. What was too many took
+# nothing: below zero the bucket is empty.
 _TAKE = """
 WITH n AS (SELECT h, c FROM unnest(%s::bytea[], %s::integer[]) AS n (h, c) ORDER BY h)
 INSERT INTO address_rate AS a (hash, left_over, seen_at)
 SELECT h, %s::real - c, hearback_now() FROM n
-ON CONFLICT (hash) DO UPDATE SET seen_at = excluded.seen_at, left_over = greatest(0, least(%s::real,
-    a.left_over + extract(epoch FROM excluded.seen_at - a.seen_at) * %s::real)) - (%s::real - excluded.left_over)
+ON CONFLICT (hash) DO UPDATE SET seen_at = excluded.seen_at, left_over = least(%s::real,
+    greatest(0, a.left_over) + extract(epoch FROM excluded.seen_at - a.seen_at)::real * %s::real)
+    - (%s::real - excluded.left_over)
 RETURNING hash, left_over
 """
 

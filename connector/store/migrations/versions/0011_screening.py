@@ -24,7 +24,7 @@ CREATE TABLE captcha (
 CREATE INDEX captcha_due ON captcha (due_at) WHERE outcome IS NULL;
 CREATE INDEX captcha_settled ON captcha (settled_at) WHERE outcome IS NOT NULL;
 
--- Token buckets by a keyed hash of the address: what is left at `seen_at`.
+-- Token buckets by a keyed hash of the address: what was left at `seen_at`; below zero, so many were too many.
 CREATE TABLE address_rate (
     hash bytea PRIMARY KEY,
     left_over real NOT NULL,
