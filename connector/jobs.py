@@ -11,7 +11,7 @@ import procrastinate
 from procrastinate.exceptions import ConnectorException
 
 from connector.errors import ConnectorError, HearbackError, StoreUnavailable
-from connector.flows import captcha, deliver, followups, held, housekeeping, intake, responses, sync
+from connector.flows import captcha, deliver, fetch, followups, held, housekeeping, intake, responses, sync
 from connector.services import Services
 from connector.wakes import expand
 
@@ -116,6 +116,8 @@ class Workers:
                 return captcha.work(self.services)
             case "intake":
                 return intake.work(self.services)
+            case "fetch":
+                return self._fetch(job)
             case "sync":
                 return sync.work(self.services)
             case "commands":
@@ -134,6 +136,12 @@ class Workers:
             case _:
                 log.error("unknown job", extra={"job": job})
         return 0
+
+    def _fetch(self, job: str) -> int:
+        taken = fetch.work(self.services)
+        if not taken:
+            self._alarm(job, fetch.seconds_to_next(self.services))
+        return taken
 
 
 def build(workers: Workers) -> procrastinate.App:
@@ -158,6 +166,7 @@ def build(workers: Workers) -> procrastinate.App:
 def wake_all(services: Services) -> None:
     """Wake every queue of rows that wait."""
     for queue in ("intake", "captcha", "sync", "held", "followups", "responses", "commands"):
+    for queue in ("intake", "fetch", "sync", "held", "followups", "responses", "commands"):
         services.wake(queue)
 
 

@@ -17,6 +17,8 @@ from connector.routing.compiled import CompiledRules
 from connector.settings import build
 from connector.settings.secrets import read_secret
 from connector.settings.values import Settings
+from connector.sources.fetching import Fetcher
+from connector.sources.registry import source_for
 from connector.store import Store, Transaction, configuration
 from connector.vault import Vault, secret_key
 
@@ -53,6 +55,9 @@ class Services:
         self._active: Active | None = None
         self._seen = 0.0
         self._adapters: dict[tuple[str, str], Adapter] = {}
+        self._fetchers: dict[tuple[str, str], Fetcher] = {}
+        #: Where vendors are asked instead of their own address, by kind of source; empty but in tests.
+        self.origins: Mapping[str, str] = {}
         self._lock = threading.Lock()
 
     def active(self, tx: Transaction) -> Active:
@@ -92,6 +97,24 @@ class Services:
                     configured.adapter, key=connection, options=configured.options, secrets=secrets
                 )
             return self._adapters[key]
+
+    def fetcher(self, settings: Settings, source: str) -> Fetcher:
+        """Return what fetches the documents of a source's vendor; one per process and token.
+
+        Raises:
+            ConfigurationError: it has no access token.
+        """
+        configured = settings.sources[source]
+        api = source_for(configured.kind).api
+        if api is None or configured.access_token is None:
+            raise ConfigurationError(f"source {source} has no access_token: add it to hearback.yaml")
+        # Read each time: whoever puts a new token into the file should not have to restart anything.
+        token = self.secret(configured.access_token)
+        with self._lock:
+            key = (configured.kind, token)
+            if key not in self._fetchers:
+                self._fetchers[key] = Fetcher(api, token, origin=self.origins.get(configured.kind, ""))
+            return self._fetchers[key]
 
     def _load(self, document: bytes) -> Active:
         settings = build(json.loads(document))

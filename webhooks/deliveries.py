@@ -51,6 +51,20 @@ def kept_headers(environ: Mapping[str, Any], also: frozenset[str] = frozenset())
         if value:
             kept[name] = value[:_MOST_HEADER]
     return kept
+        presented=_presented(environ),
+    )
+
+
+def _presented(environ: Mapping[str, Any]) -> str:
+    """Return the shared secret a tool shows: `X-Hearback-Secret`, or a bearer token."""
+    scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    shown = environ.get("HTTP_X_HEARBACK_SECRET", "")
+    return shown.strip() or (token.strip() if scheme.lower() == "bearer" else "")
+
+
+def kept_headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    """Return the allow-listed headers of a WSGI environment under lower-case names."""
+    return {name: value[:_MOST_HEADER] for key, value in environ.items() if (name := _kept_name(key))}
 
 
 @lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ from connector.errors import ConfigurationError, WebhookRejected
 from connector.model.delivery import Delivery
 from connector.services import Services
 from connector.settings.values import Settings, Source
+from connector.sources.base import Handshake, Keys
 from connector.sources.base import Source as Reader
 from connector.sources.registry import source_for
 from connector.sources.signing import NO_SECRET
@@ -23,7 +24,12 @@ class Door:
 
     source: Source
     reader: Reader
-    secrets: tuple[str, ...]
+    keys: Keys
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the secrets a delivery may be signed with."""
+        return (*self.keys.secrets, *self.keys.applications.values())
 
     @property
     def key_headers(self) -> frozenset[str]:
@@ -36,11 +42,17 @@ class Door:
         if self.source.secrets and not self.secrets:
             # Named in the configuration and not set: where a signature is optional this must not open the door.
             return f"no:{NO_SECRET}"
+            return "no:no secret configured"
         try:
             self.reader.verify(delivery, self.secrets, datetime.now(UTC))
         except WebhookRejected as err:
             return f"no:{err.step}"
         return "yes" if self.reader.signed and self.secrets else "none"
+        return "yes" if self.reader.signed or (self.reader.presents and self.secrets) else "none"
+
+    def challenge(self, query: Mapping[str, str]) -> Handshake | None:
+        """Answer a vendor's handshake; None when the request is none, `WebhookRejected` when it is a wrong one."""
+        return self.reader.challenge(query, self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,7 @@ class DoorKeeper:
         doors = [
             Door(source, _reader(source), tuple(self._known(source.secrets))) for source in settings.sources.values()
         ]
+        doors = [Door(source, source_for(source.kind), self._keys(source)) for source in settings.sources.values()]
         tokens = [(token, door) for door in doors if door.source.token for token in self._known([door.source.token])]
         keys = [(key, client.name) for client in settings.api_keys for key in self._known([client.secret])]
         return Doors(
@@ -98,6 +111,13 @@ class DoorKeeper:
             oids={_short(door.source.oid): door for door in doors if door.source.oid},
             clients={_digest(key): name for key, name in keys},
             api=next((door for door in doors if door.source.kind == "api"), None),
+        )
+
+    def _keys(self, source: Source) -> Keys:
+        return Keys(
+            secrets=tuple(self._known(source.secrets)),
+            verify_token=next(self._known(filter(None, [source.verify_token])), ""),
+            applications={id_: secret for id_, name in source.applications.items() for secret in self._known([name])},
         )
 
     def _known(self, names: Iterable[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from connector.adapters.registry import adapter_for
 from connector.errors import ConfigurationError, ConnectorError
 from connector.publishing import config_folder, read
 from connector.settings import read_secret, write_starter
-from connector.settings.values import Connection, Settings
+from connector.settings.values import Connection, Settings, Source
 
 
 @click.command()
@@ -51,9 +51,15 @@ def _unset_secrets(settings: Settings) -> list[str]:
     """Name the secrets this environment lacks: a door without one stays closed."""
     named = {name for source in settings.sources.values() for name in (source.token, *source.secrets) if name}
     named |= {source.captcha.secret for source in settings.sources.values() if source.captcha}
+    named = {name for source in settings.sources.values() for name in _secrets_of(source) if name}
     named |= {name for connection in settings.connections.values() for name in connection.secrets.values()}
     named |= {client.secret for client in settings.api_keys}
     return sorted(name for name in named if not (os.environ.get(name) or os.environ.get(f"{name}_FILE")))
+
+
+def _secrets_of(source: Source) -> tuple[str | None, ...]:
+    more = source.applications.values()
+    return (source.token, *source.secrets, source.access_token, source.verify_token, *more)
 
 
 def _connect(settings: Settings) -> int:

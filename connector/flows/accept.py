@@ -9,6 +9,7 @@ from uuid import UUID
 import psycopg
 
 from connector.errors import StoreUnavailable
+from connector.flows.read import head_of
 from connector.model.delivery import Delivery
 from connector.services import Services
 from connector.store import deliveries
@@ -108,5 +109,5 @@ def _sealed(services: Services, delivery: Delivery, verified: str, suspect: str)
         verified=verified,
         state="quarantined" if suspect else "stored",
         reason=suspect,
-        sealed=services.vault.seal(delivery.id, head, delivery.body),
+        sealed=services.vault.seal(delivery.id, head_of(delivery), delivery.body),
     )

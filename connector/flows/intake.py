@@ -1,14 +1,15 @@
 """Work off stored deliveries: parse, normalise, match, route, and commit it all together."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from connector.flows import at_once, held, read, route, screen, write
 from connector.flows.batches import work_off
-from connector.flows.read import Aside, Prepared
+from connector.flows.read import Aside, Prepared, Unfetched
 from connector.flows.route import Batch
 from connector.model.delivery import Fate
 from connector.services import Active, Services
-from connector.store import Transaction, commands, deliveries, leads
+from connector.store import Transaction, commands, deliveries, fetches, leads
 from connector.store.deliveries import Finished, StoredDelivery
 
 BATCH = 200
@@ -51,7 +52,14 @@ def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> Batch:
     route.save_book(tx, book)
     route.save(tx, batch)
     joined = [(m.prepared, m.joins) for m in matched if m.joins]
-    deliveries.link_keys(tx, [(p.delivery.source, p.key, lead, p.submission.version) for p, lead in joined])
+    deliveries.link_keys(
+        tx,
+        [
+            (p.delivery.source, key, lead, p.submission.version)
+            for p, lead in joined
+            for key in (p.key, *p.submission.also_keys)
+        ],
+    )
     return batch
 
 
@@ -60,6 +68,7 @@ def _read_all(
 ) -> tuple[list[Prepared], list[Finished]]:
     legible: list[list[Prepared]] = []
     finished: list[Finished] = []
+    unfetched: list[UUID] = []
     for stored in claimed:
         outcome = read.read(services, active.settings, stored)
         if isinstance(outcome, Aside):
@@ -75,6 +84,20 @@ def _read_all(
         if not reachable:
             reason = read.unreachable(leads_of_one[0].lead)
             finished.append(Finished(leads_of_one[0].delivery.id, Fate.REJECTED, reason))
+            deliveries.quarantine(tx, stored.id, outcome.reason)
+            continue
+        if isinstance(outcome, Unfetched):
+            unfetched.append(stored.id)
+            continue
+        reachable = [p for p in outcome if not read.unreachable(p.lead)]
+        if reachable:
+            prepared.extend(reachable)
+        else:
+            reasons = [read.unreachable(p.lead) for p in outcome] or ["the delivery holds no lead"]
+            finished.append(Finished(stored.id, Fate.REJECTED, reasons[0]))
+    if unfetched:
+        fetches.wait(tx, unfetched)
+        tx.after_commit(lambda: services.wake("fetch"))
     return prepared, finished
 
 
@@ -88,7 +111,10 @@ def _dedupe(
         if known is None or p.submission.version > known.submission.version:
             newest[p.delivery.source, p.key] = p
     claims = [(source, key, p.delivery.id, p.id, p.submission.version) for (source, key), p in newest.items()]
+    also = {(p.delivery.source, key): p for p in newest.values() for key in p.submission.also_keys}
+    claims += [(*name, p.delivery.id, p.id, p.submission.version) for name, p in also.items() if name not in newest]
     taken = deliveries.dedupe(tx, claims, read.CONTENT_WINDOW)
+    deliveries.link_keys(tx, _also_taken(also, newest, taken))
     fresh, newer, duplicates = [], [], []
     for p in prepared:
         name = (p.delivery.source, p.key)
@@ -101,6 +127,20 @@ def _dedupe(
             duplicates.append(Finished(p.delivery.id, Fate.DUPLICATE, "the same submission came before", first))
     alive = {p.delivery.id for p in fresh} | {p.delivery.id for p, _ in newer}
     return fresh, newer, [d for d in duplicates if d.id not in alive]
+
+
+def _also_taken(
+    also: Mapping[tuple[str, str], Prepared],
+    newest: Mapping[tuple[str, str], Prepared],
+    taken: Mapping[tuple[str, str], tuple[UUID, UUID | None, int]],
+) -> list[tuple[str, str, UUID, int]]:
+    """Return the further keys this batch claimed for leads that were there before."""
+    links = []
+    for (source, key), p in also.items():
+        _, lead, _ = taken.get((source, p.key), (None, None, 0))
+        if lead is not None and (source, key) not in taken and (source, key) not in newest:
+            links.append((source, key, lead, p.submission.version))
+    return links
 
 
 def update(tx: Transaction, p: Prepared, lead: UUID) -> bool:

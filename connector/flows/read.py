@@ -1,7 +1,7 @@
 """From stored bytes to normalised leads: parse and normalise, one delivery at a time, without side effects."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -55,6 +55,23 @@ class Aside:
     verdict: Verdict | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unfetched:
+    """A delivery that can be read once its vendor was asked for what it names."""
+
+    delivery: StoredDelivery
+
+
+def head_of(delivery: Delivery) -> dict[str, dict[str, str]]:
+    """Return what is sealed with a body: all of a delivery that its row does not hold."""
+    head = {
+        "headers": dict(delivery.headers),
+        "query": dict(delivery.query),
+        "from": {"ip": delivery.remote_ip or ""},
+    }
+    return {**head, "fetched": dict(delivery.fetched)} if delivery.fetched else head
+
+
 def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
     """Decrypt a stored delivery.
 
@@ -79,14 +96,30 @@ def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
 
 def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared] | Aside:
     """Read one delivery into leads, or say why a person must look at it."""
+        fetched=head.get("fetched", {}),
+    )
+
+
+def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared] | Aside | Unfetched:
+    """Read one delivery into leads, or say what must be fetched first, or why a person must look at it."""
     source = source_of(settings, stored.source)
     if source is None:
         return Aside(stored, f"source {stored.source!r} is not configured any more: add it again, then replay")
     try:
         delivery = open_delivery(services, stored)
-        submissions = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
+        if source_for(source.kind).missing(delivery):
+            return Unfetched(stored)
+        parsed = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
     except UnreadableDelivery as err:
         return Aside(stored, f"unreadable: {err}")
+    submissions = [each for each in parsed if isinstance(each, Submission)]
+    if len(submissions) < len(parsed):
+        return Aside(stored, "an erasure notice")
+    if delivery.query.get("_test") == "1":
+        submissions = [replace(submission, is_test=True) for submission in submissions]
+    suspicions = [reason for submission in submissions for reason in submission.suspicions]
+    if suspicions and stored.verified != "released":
+        return Aside(stored, "; ".join(dict.fromkeys(suspicions)))
     # Anybody may post a form with any query; cards come from our own command.
     at_once = source.kind == "cards" and AT_ONCE.items() <= delivery.query.items()
     prepared = [

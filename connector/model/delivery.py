@@ -1,7 +1,7 @@
 """One HTTP request (or one row of a batch file) as it was received, and what became of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -51,6 +51,8 @@ class Delivery:
 
     `url` is the public address it was sent to, with its query as sent; some senders sign it. It holds the
     path token, so show it to nobody.
+    `fetched` holds the documents a vendor kept back, by name; an empty one is given up. `presented` is the
+    shared secret of the request, for the door alone: it is never stored.
     """
 
     id: UUID
@@ -62,3 +64,5 @@ class Delivery:
     query: Mapping[str, str]
     remote_ip: str | None = None
     url: str = ""
+    fetched: Mapping[str, str] = field(default_factory=dict)
+    presented: str = field(default="", repr=False)

@@ -68,6 +68,15 @@ class Submission:
     #: The signed token of our own form snippet, and what each captcha widget left, by field name.
     form_token: str = ""
     captcha: Mapping[str, str] = field(default_factory=dict)
+    #: Keys under which later news of the same submission may come (the vendor gives it a new id each time).
+    also_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A vendor's notice that a submission must be erased; `lead_key` is the key it came under."""
+
+    lead_key: str
 
 
 @dataclass(frozen=True, slots=True)

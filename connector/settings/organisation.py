@@ -160,6 +160,9 @@ class _Source(Shape):
     quiet_after = Text(texts.minutes, load_default=0)
     form_token = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
     captcha = fields.Nested(_Captcha, load_default=None)
+    access_token = Text(secret_name, load_default=None)
+    verify_token = Text(secret_name, load_default=None)
+    applications = _Texts(secret_name)
 
 
 class _ApiKey(Shape):
@@ -213,6 +216,24 @@ def read_organisation(folder: Path, complaints: Complaints) -> Organisation:
     organisation = _organisation(page, data)
     _check(organisation, page, complaints)
     return organisation
+
+
+def check_needs(organisation: Organisation, needs: Mapping[str, Collection[str]], complaints: Complaints) -> None:
+    """Complain about sources that lack what their kind cannot work without."""
+    page = organisation.page
+    if page is None:
+        return
+    for key, source in organisation.sources.items():
+        for name in needs.get(source.kind, ()):
+            if not getattr(source, name):
+                value = "[${NAME_OF_A_VARIABLE}]" if name == "secrets" else "${NAME_OF_A_VARIABLE}"
+                complaints.add(
+                    FILE,
+                    page.line(("sources", key)),
+                    f"sources.{key}: has no {name}",
+                    f"a source of kind {source.kind} cannot work without",
+                    f"add {name}: {value} and set the variable",
+                )
 
 
 def check_kinds(

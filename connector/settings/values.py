@@ -73,6 +73,10 @@ class Source:
     #: The pages of this source's forms load our snippet, so that a post without its token says something.
     form_token: bool = False
     captcha: Captcha | None = None
+    #: Names of variables: what reads the vendor's answers, what its handshake shows, the secret of each application.
+    access_token: str | None = None
+    verify_token: str | None = None
+    applications: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 from connector.model.delivery import Delivery, Proof
-from connector.model.lead import Submission
+from connector.model.lead import Submission, Withdrawal
+from connector.sources.fetching import Api, Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,26 @@ class Reading:
     honeypot: str = ""
     campaign: str = ""
     campaigns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The secrets of one configured source: those that sign, and those a handshake is answered with.
+
+    `applications` holds the secret of each application of a vendor that signs for several.
+    """
+
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    verify_token: str = field(default="", repr=False)
+    applications: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a vendor's challenge is answered with."""
+
+    body: str
+    content_type: str
 
 
 class Source(ABC):
@@ -56,14 +77,32 @@ class Source(ABC):
     def masked(self, body: bytes) -> bytes:
         """Return a body as it may be shown: secrets that senders of this kind write into it are hidden."""
         return body
+    #: Whether a request shows a shared secret when the source has one.
+    presents: ClassVar[bool] = False
+    #: Settings without which this kind cannot work, besides `token`.
+    needs: ClassVar[tuple[str, ...]] = ()
+    #: Where the vendor keeps what its deliveries only name.
+    api: ClassVar[Api | None] = None
 
     @abstractmethod
     def verify(self, delivery: Delivery, secrets: Sequence[str], now: datetime) -> None:
         """Raise `WebhookRejected`, naming the failing step, unless the delivery is authentic."""
 
     @abstractmethod
-    def parse(self, delivery: Delivery, reading: Reading) -> list[Submission]:
+    def parse(self, delivery: Delivery, reading: Reading) -> Sequence[Submission | Withdrawal]:
         """Return the leads of a delivery in order; `UnreadableDelivery` says why it has none."""
+
+    def challenge(self, query: Mapping[str, str], keys: Keys) -> Handshake | None:  # noqa: ARG002 - the default
+        """Answer a vendor that tries the address with a GET (requirement I15); None: this is no challenge.
+
+        Raises:
+            WebhookRejected: the challenge is not the vendor's.
+        """
+        return None
+
+    def missing(self, delivery: Delivery) -> Sequence[Document]:  # noqa: ARG002 - the default
+        """Return the vendor's documents `parse` needs beyond those fetched; `UnreadableDelivery` as there."""
+        return ()
 
 
 def content_key(source: str, fields: Mapping[str, str]) -> str:

@@ -66,8 +66,8 @@ def codec(charset: str) -> str:
         raise UnreadableDelivery("the declared character set is not supported: send UTF-8") from err
 
 
-def urlencoded_pairs(body: bytes, charset: str = "utf-8") -> list[Pair]:
-    """Read `application/x-www-form-urlencoded`; empty values are kept."""
+def urlencoded_pairs(body: bytes, charset: str = "utf-8", *, most: int = MAX_FIELDS) -> list[Pair]:
+    """Read `application/x-www-form-urlencoded`, at most so many pairs; empty values are kept."""
     text = decoded(body, charset)
     try:
         return parse_qsl(
@@ -75,12 +75,12 @@ def urlencoded_pairs(body: bytes, charset: str = "utf-8") -> list[Pair]:
             keep_blank_values=True,
             encoding=codec(charset),
             errors="strict",
-            max_num_fields=MAX_FIELDS,
+            max_num_fields=most,
         )
     except UnicodeDecodeError as err:
         raise UnreadableDelivery(f"a value is not {charset}: declare the encoding the sender uses") from err
     except ValueError as err:
-        raise UnreadableDelivery(f"the form has more than {MAX_FIELDS} fields") from err
+        raise UnreadableDelivery(f"the form has more than {most} fields") from err
 
 
 def multipart_pairs(body: bytes, boundary: str) -> list[Pair]:

@@ -88,6 +88,7 @@ class Placed:
         *,
         occurred_at: datetime | None = None,
         version: int = 1,
+        also_keys: tuple[str, ...] = (),
     ) -> Submission:
         """Fill in the source's defaults and freeze the result."""
         fill_defaults(self, reading)
@@ -107,6 +108,7 @@ class Placed:
             signals=tuple(self.signals),
             form_token=self.form_token,
             captcha=self.captcha,
+            also_keys=also_keys,
         )
 
     def suspect(self, received_at: datetime) -> None:

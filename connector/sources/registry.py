@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from connector.errors import ConfigurationError
 from connector.sources.api import ApiSource
 from connector.sources.base import Source
+from connector.sources.calendly import CalendlySource
 from connector.sources.cards import CardSource
 from connector.sources.fillout import FilloutSource
 from connector.sources.form import FormSource
@@ -15,9 +16,18 @@ from connector.sources.jotform import JotformSource
 from connector.sources.netlify import NetlifySource
 from connector.sources.standard_webhooks import StandardWebhooksSource
 from connector.sources.tally import TallySource
+from connector.sources.contact_form_7 import ContactForm7Source
+from connector.sources.elementor import ElementorSource
+from connector.sources.gravity_forms import GravityFormsSource
+from connector.sources.json_tool import JsonSource
+from connector.sources.linkedin import LinkedInSource
+from connector.sources.meta import MetaSource
 from connector.sources.typeform import TypeformSource
+from connector.sources.unbounce import UnbounceSource
 from connector.sources.web_to_lead import WebToLeadSource
 from connector.sources.webflow import WebflowSource
+from connector.sources.wpforms import WpFormsSource
+from connector.sources.wufoo import WufooSource
 
 SOURCES: Mapping[str, Source] = {
     source.kind: source
@@ -36,6 +46,20 @@ SOURCES: Mapping[str, Source] = {
         TypeformSource(),
         WebToLeadSource(),
         WebflowSource(),
+        CalendlySource(),
+        CardSource(),
+        ContactForm7Source(),
+        ElementorSource(),
+        FormSource(),
+        GravityFormsSource(),
+        JsonSource(),
+        LinkedInSource(),
+        MetaSource(),
+        TypeformSource(),
+        UnbounceSource(),
+        WebToLeadSource(),
+        WpFormsSource(),
+        WufooSource(),
     )
 }
 

@@ -15,6 +15,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
+from connector.errors import WebhookRejected
 from connector.flows.accept import accept
 from connector.sources.web_to_lead import WebToLeadSource
 from webhooks.bodies import read_body
@@ -45,8 +46,16 @@ def receive(token: str) -> Response:
 
 @routes.get("/in/<token>", provide_automatic_options=False)
 def challenge(token: str) -> Response:
-    """Refuse to be read: no configured kind of source asks for a handshake."""
-    _door(token)
+    """Answer a vendor's handshake (requirement I15); nothing else is to be read here."""
+    door = _door(token)
+    try:
+        answer = door.challenge(request.args.to_dict())
+    except WebhookRejected as err:
+        log.warning("handshake refused", extra={"source": door.source.key, "step": err.step})
+        raise Forbidden("the challenge could not be verified") from err
+    if answer is not None:
+        log.info("handshake answered", extra={"source": door.source.key})
+        return Response(answer.body, content_type=answer.content_type)
     raise MethodNotAllowed(["POST", "OPTIONS"], "this address takes POST only: send the form there")
 
 
