@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -62,6 +62,15 @@ class Singly:
                 self._running.discard(job)
 
 
+#: Jobs that work a batch and say how much there was.
+_PLAIN: Mapping[str, Callable[[Services], int]] = {
+    "captcha": captcha.work,
+    "followups": followups.sweep,
+    "intake": intake.work,
+    "sync": sync.work,
+}
+
+
 class Workers:
     """The jobs of this process.
 
@@ -111,15 +120,11 @@ class Workers:
 
     def _once(self, job: str) -> int:
         name, _, connection = job.partition(":")
+        if name in _PLAIN:
+            return _PLAIN[name](self.services)
         match name:
-            case "captcha":
-                return captcha.work(self.services)
-            case "intake":
-                return intake.work(self.services)
             case "fetch":
                 return self._fetch(job)
-            case "sync":
-                return sync.work(self.services)
             case "commands":
                 return deliver.work(self.services, connection)
             case "held":
@@ -127,8 +132,6 @@ class Workers:
                 self._alarm(job, held.seconds_to_next(self.services))
             case "poll":
                 sync.poll(self.services, connection)
-            case "followups":
-                return followups.sweep(self.services)
             case "responses":
                 self._alarm(job, responses.work(self.services))
             case "housekeeping":
@@ -165,8 +168,7 @@ def build(workers: Workers) -> procrastinate.App:
 
 def wake_all(services: Services) -> None:
     """Wake every queue of rows that wait."""
-    for queue in ("intake", "captcha", "sync", "held", "followups", "responses", "commands"):
-    for queue in ("intake", "fetch", "sync", "held", "followups", "responses", "commands"):
+    for queue in ("intake", "captcha", "fetch", "sync", "held", "followups", "responses", "commands"):
         services.wake(queue)
 
 

@@ -43,9 +43,8 @@ def read(folder: Path) -> Loaded:
         proofs={kind: source.proof for kind, source in SOURCES.items()},
         old_signatures=[kind for kind, source in SOURCES.items() if source.has_old_signatures],
         captchas=tuple(PROVIDERS),
+        needs={kind: source.needs for kind, source in SOURCES.items()},
     )
-    needs = {kind: (*(("secrets",) if source.signed else ()), *source.needs) for kind, source in SOURCES.items()}
-    return load(folder, adapters=adapter_names(), kinds=tuple(SOURCES), needs=needs)
 
 
 def publish(store: Store, folder: Path) -> Published:

@@ -33,6 +33,7 @@ def delivery_of(source: str, body: bytes, also: frozenset[str] = frozenset()) ->
         query=request.args.to_dict() if environ.get("QUERY_STRING") else {},
         remote_ip=environ.get("REMOTE_ADDR"),
         url=public_address(edge().keeper.doors().settings.public_url, environ),
+        presented=_presented(environ),
     )
 
 
@@ -51,8 +52,6 @@ def kept_headers(environ: Mapping[str, Any], also: frozenset[str] = frozenset())
         if value:
             kept[name] = value[:_MOST_HEADER]
     return kept
-        presented=_presented(environ),
-    )
 
 
 def _presented(environ: Mapping[str, Any]) -> str:
@@ -60,11 +59,6 @@ def _presented(environ: Mapping[str, Any]) -> str:
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     shown = environ.get("HTTP_X_HEARBACK_SECRET", "")
     return shown.strip() or (token.strip() if scheme.lower() == "bearer" else "")
-
-
-def kept_headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    """Return the allow-listed headers of a WSGI environment under lower-case names."""
-    return {name: value[:_MOST_HEADER] for key, value in environ.items() if (name := _kept_name(key))}
 
 
 @lru_cache(maxsize=1024)

@@ -42,13 +42,11 @@ class Door:
         if self.source.secrets and not self.secrets:
             # Named in the configuration and not set: where a signature is optional this must not open the door.
             return f"no:{NO_SECRET}"
-            return "no:no secret configured"
         try:
             self.reader.verify(delivery, self.secrets, datetime.now(UTC))
         except WebhookRejected as err:
             return f"no:{err.step}"
-        return "yes" if self.reader.signed and self.secrets else "none"
-        return "yes" if self.reader.signed or (self.reader.presents and self.secrets) else "none"
+        return "yes" if self.secrets and (self.reader.signed or self.reader.presents) else "none"
 
     def challenge(self, query: Mapping[str, str]) -> Handshake | None:
         """Answer a vendor's handshake; None when the request is none, `WebhookRejected` when it is a wrong one."""
@@ -99,10 +97,7 @@ class DoorKeeper:
         return doors
 
     def _open(self, settings: Settings) -> Doors:
-        doors = [
-            Door(source, _reader(source), tuple(self._known(source.secrets))) for source in settings.sources.values()
-        ]
-        doors = [Door(source, source_for(source.kind), self._keys(source)) for source in settings.sources.values()]
+        doors = [Door(source, _reader(source), self._keys(source)) for source in settings.sources.values()]
         tokens = [(token, door) for door in doors if door.source.token for token in self._known([door.source.token])]
         keys = [(key, client.name) for client in settings.api_keys for key in self._known([client.secret])]
         return Doors(

@@ -94,12 +94,6 @@ def accept_many(services: Services, batch: Sequence[Delivery]) -> set[UUID]:
 
 
 def _sealed(services: Services, delivery: Delivery, verified: str, suspect: str) -> NewDelivery:
-    head = {
-        "headers": dict(delivery.headers),
-        "query": dict(delivery.query),
-        "from": {"ip": delivery.remote_ip or ""},
-        "to": {"url": delivery.url},
-    }
     return NewDelivery(
         id=delivery.id,
         source=delivery.source,

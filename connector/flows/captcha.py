@@ -19,6 +19,7 @@ from connector.flows.signals import captcha_token
 from connector.model.delivery import Delivery
 from connector.services import Services
 from connector.settings.values import Captcha, Settings, Source
+from connector.sources.base import submissions_in
 from connector.sources.captcha import PROVIDERS, Outcome, Provider, Question
 from connector.sources.registry import source_for
 from connector.store import captcha
@@ -85,7 +86,7 @@ def _ask(services: Services, settings: Settings, claimed: Claimed, ask: Ask) -> 
 
 
 def _question(settings: Settings, source: Source, configured: Captcha, delivery: Delivery) -> Question:
-    submissions = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
+    submissions = submissions_in(source_for(source.kind).parse(delivery, reading(settings, source, delivery)))
     token = next(filter(None, (captcha_token(source, submission) for submission in submissions)), "")
     return Question(delivery.id, token, public_address(delivery.remote_ip), configured.site_key)
 

@@ -166,6 +166,8 @@ def _read(
         return (), str(err)
     if isinstance(outcome, read.Aside):
         return (), outcome.reason
+    if isinstance(outcome, read.Unfetched):
+        return (), "the vendor keeps the lead: it is still to be fetched"
     return tuple(ReadLead(_key(each.key), _values(each.lead, mask, secrets)) for each in outcome), ""
 
 

@@ -73,6 +73,8 @@ def _read_all(
         outcome = read.read(services, active.settings, stored)
         if isinstance(outcome, Aside):
             screen.set_aside(tx, outcome)
+        elif isinstance(outcome, Unfetched):
+            unfetched.append(stored.id)
         elif outcome:
             legible.append(outcome)
         else:
@@ -84,17 +86,6 @@ def _read_all(
         if not reachable:
             reason = read.unreachable(leads_of_one[0].lead)
             finished.append(Finished(leads_of_one[0].delivery.id, Fate.REJECTED, reason))
-            deliveries.quarantine(tx, stored.id, outcome.reason)
-            continue
-        if isinstance(outcome, Unfetched):
-            unfetched.append(stored.id)
-            continue
-        reachable = [p for p in outcome if not read.unreachable(p.lead)]
-        if reachable:
-            prepared.extend(reachable)
-        else:
-            reasons = [read.unreachable(p.lead) for p in outcome] or ["the delivery holds no lead"]
-            finished.append(Finished(stored.id, Fate.REJECTED, reasons[0]))
     if unfetched:
         fetches.wait(tx, unfetched)
         tx.after_commit(lambda: services.wake("fetch"))

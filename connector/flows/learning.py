@@ -14,7 +14,7 @@ from connector.normalize.phone import read_phone
 from connector.services import Services
 from connector.settings.values import Settings, Source
 from connector.sources.aliases import target_of
-from connector.sources.base import Reading
+from connector.sources.base import Reading, submissions_in
 from connector.sources.bodies import Pair
 from connector.sources.form import FormSource, form_pairs
 from connector.sources.masks import mask
@@ -84,7 +84,7 @@ def _said(settings: Settings, source: Source, delivery: Delivery) -> list[list[P
     if isinstance(reader, FormSource):
         return form_pairs(delivery)
     plain = Reading(campaigns=reading(settings, source, delivery).campaigns)
-    return [list(each.extra.items()) for each in reader.parse(delivery, plain)]
+    return [list(each.extra.items()) for each in submissions_in(reader.parse(delivery, plain))]
 
 
 def _values(leads: Iterable[Iterable[Pair]]) -> dict[str, list[str]]:

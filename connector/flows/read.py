@@ -17,7 +17,7 @@ from connector.normalize import normalize
 from connector.screening.score import Verdict, judge
 from connector.services import Services
 from connector.settings.values import Settings, Source
-from connector.sources.base import Reading, content_key
+from connector.sources.base import Reading, content_key, submissions_in
 from connector.sources.keys import expressed_key
 from connector.sources.registry import source_for
 from connector.store.deliveries import StoredDelivery
@@ -68,6 +68,7 @@ def head_of(delivery: Delivery) -> dict[str, dict[str, str]]:
         "headers": dict(delivery.headers),
         "query": dict(delivery.query),
         "from": {"ip": delivery.remote_ip or ""},
+        "to": {"url": delivery.url},
     }
     return {**head, "fetched": dict(delivery.fetched)} if delivery.fetched else head
 
@@ -91,11 +92,6 @@ def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
         query=head["query"],
         remote_ip=head.get("from", {}).get("ip") or None,
         url=head.get("to", {}).get("url", ""),
-    )
-
-
-def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared] | Aside:
-    """Read one delivery into leads, or say why a person must look at it."""
         fetched=head.get("fetched", {}),
     )
 
@@ -112,24 +108,25 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
         parsed = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
     except UnreadableDelivery as err:
         return Aside(stored, f"unreadable: {err}")
-    submissions = [each for each in parsed if isinstance(each, Submission)]
+    submissions = submissions_in(parsed)
     if len(submissions) < len(parsed):
         return Aside(stored, "an erasure notice")
     if delivery.query.get("_test") == "1":
         submissions = [replace(submission, is_test=True) for submission in submissions]
-    suspicions = [reason for submission in submissions for reason in submission.suspicions]
-    if suspicions and stored.verified != "released":
-        return Aside(stored, "; ".join(dict.fromkeys(suspicions)))
     # Anybody may post a form with any query; cards come from our own command.
     at_once = source.kind == "cards" and AT_ONCE.items() <= delivery.query.items()
+    keys = keys_of(source, delivery, submissions)
     prepared = [
         _prepared(stored, position, submission, settings, source)._replace(at_once=at_once, key=key)
-        for (position, submission), key in zip(
-            enumerate(submissions), keys_of(source, delivery, submissions), strict=True
-        )
+        for (position, submission), key in zip(enumerate(submissions), keys, strict=True)
     ]
-    if stored.verified == "released":
-        return prepared
+    return prepared if stored.verified == "released" else _judged(services, settings, source, delivery, prepared)
+
+
+def _judged(
+    services: Services, settings: Settings, source: Source, delivery: Delivery, prepared: list[Prepared]
+) -> list[Prepared] | Aside:
+    """Note what speaks against each lead; a delivery that somebody must look at goes aside at once."""
     seen = [
         p._replace(
             signals=signals_of(services, settings, source, delivery, p.submission, p.lead),
@@ -137,11 +134,11 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
         )
         for p in prepared
     ]
-    obstacles = [reason for submission in submissions for reason in submission.suspicions]
-    if obstacles:
-        verdict = judge(worst(seen), obstacles)
-        return Aside(stored, verdict.reason, verdict)
-    return seen
+    obstacles = [reason for p in prepared for reason in p.submission.suspicions]
+    if not obstacles:
+        return seen
+    verdict = judge(worst(seen), obstacles)
+    return Aside(prepared[0].delivery, verdict.reason, verdict)
 
 
 def worst(prepared: Sequence[Prepared]) -> tuple[Signal, ...]:

@@ -12,6 +12,7 @@ from connector.model.lead import FIELDS, Consent, Lead, Submission
 from connector.normalize import normalize
 from connector.settings.secrets import read_secret
 from connector.settings.values import Settings, Source
+from connector.sources.base import submissions_in
 from connector.sources.detect import likeness
 from connector.sources.registry import SOURCES, source_for
 
@@ -96,7 +97,7 @@ def _verified(source: Source, delivery: Delivery, environ: Mapping[str, str]) ->
 
 def _read(settings: Settings, source: Source, delivery: Delivery) -> tuple[list[TriedLead], str]:
     try:
-        found = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
+        found = submissions_in(source_for(source.kind).parse(delivery, reading(settings, source, delivery)))
     except UnreadableDelivery as err:
         return [], str(err)
     keys = keys_of(source, delivery, found)

@@ -59,24 +59,20 @@ def load(
     proofs: Mapping[str, Proof] = MappingProxyType({}),
     old_signatures: Collection[str] = (),
     captchas: Collection[str] = (),
+    needs: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Loaded:
     """Read a configuration folder as a whole; mistakes are complaints, never exceptions.
 
     `adapters`, `kinds` and `captchas` are what this installation can speak to, read and ask; left out, any name passes.
     `proofs` says for each kind whether its senders sign; `old_signatures` are the kinds with older ones.
-    needs: Mapping[str, Collection[str]] | None = None,
-) -> Loaded:
-    """Read a configuration folder as a whole; mistakes are complaints, never exceptions.
-
-    `adapters` and `kinds` are what this installation can speak to and read; left out, any name passes.
-    `needs` are the settings each kind of source cannot work without.
+    `needs` are the settings each kind of source cannot work without besides.
     """
     complaints = Complaints()
     about = organisation.read_organisation(folder, complaints)
     organisation.check_kinds(about, adapters, kinds, complaints)
     organisation.check_proofs(about, proofs, old_signatures, complaints)
     forms.check_forms(about, captchas, complaints)
-    organisation.check_needs(about, needs or {}, complaints)
+    organisation.check_needs(about, needs, complaints)
     working = calendars.read_calendars(folder, complaints)
     staff = people.read_staff(folder, about, working, complaints)
     leaves = absences.read_absences(folder, about, staff, complaints)

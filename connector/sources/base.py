@@ -63,6 +63,13 @@ class Source(ABC):
     #: Whether visitors' browsers post here themselves, and not a program in their place.
     from_pages: ClassVar[bool] = False
 
+    #: Whether a request shows a shared secret when the source has one.
+    presents: ClassVar[bool] = False
+    #: Settings without which this kind cannot work, besides `token`.
+    needs: ClassVar[tuple[str, ...]] = ()
+    #: Where the vendor keeps what its deliveries only name.
+    api: ClassVar[Api | None] = None
+
     @property
     def proof(self) -> Proof:
         """Whether deliveries of this kind prove with a secret who sent them."""
@@ -77,12 +84,6 @@ class Source(ABC):
     def masked(self, body: bytes) -> bytes:
         """Return a body as it may be shown: secrets that senders of this kind write into it are hidden."""
         return body
-    #: Whether a request shows a shared secret when the source has one.
-    presents: ClassVar[bool] = False
-    #: Settings without which this kind cannot work, besides `token`.
-    needs: ClassVar[tuple[str, ...]] = ()
-    #: Where the vendor keeps what its deliveries only name.
-    api: ClassVar[Api | None] = None
 
     @abstractmethod
     def verify(self, delivery: Delivery, secrets: Sequence[str], now: datetime) -> None:
@@ -103,6 +104,11 @@ class Source(ABC):
     def missing(self, delivery: Delivery) -> Sequence[Document]:  # noqa: ARG002 - the default
         """Return the vendor's documents `parse` needs beyond those fetched; `UnreadableDelivery` as there."""
         return ()
+
+
+def submissions_in(parsed: Sequence[Submission | Withdrawal]) -> list[Submission]:
+    """Return the leads among what a delivery says."""
+    return [each for each in parsed if isinstance(each, Submission)]
 
 
 def content_key(source: str, fields: Mapping[str, str]) -> str:
