@@ -12,7 +12,18 @@ from connector.errors import ConfigurationError
 from connector.model.delivery import Proof
 from connector.model.people import Person, Role
 from connector.model.routing import SPANS, Cap, Rep, Rule, RuleSet
-from connector.settings import absences, calendars, forms, goals, organisation, people, plans, pools, territories
+from connector.settings import (
+    absences,
+    calendars,
+    forms,
+    goals,
+    installed,
+    organisation,
+    people,
+    plans,
+    pools,
+    territories,
+)
 from connector.settings.complaints import Complaint, Complaints, Severity, suggestion
 from connector.settings.document import build, to_document
 from connector.settings.people import Staff
@@ -69,10 +80,10 @@ def load(
     """
     complaints = Complaints()
     about = organisation.read_organisation(folder, complaints)
-    organisation.check_kinds(about, adapters, kinds, complaints)
-    organisation.check_proofs(about, proofs, old_signatures, complaints)
+    installed.check_kinds(about, adapters, kinds, complaints)
+    installed.check_proofs(about, proofs, old_signatures, complaints)
     forms.check_forms(about, captchas, complaints)
-    organisation.check_needs(about, needs, complaints)
+    installed.check_needs(about, needs, complaints)
     working = calendars.read_calendars(folder, complaints)
     staff = people.read_staff(folder, about, working, complaints)
     leaves = absences.read_absences(folder, about, staff, complaints)

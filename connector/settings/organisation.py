@@ -3,7 +3,7 @@
 import codecs
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields
 
-from connector.model.delivery import Proof
 from connector.model.lead import FIELDS
 from connector.settings import texts
-from connector.settings.complaints import Complaints, Severity, suggestion
+from connector.settings.complaints import Complaints, suggestion
 from connector.settings.dedupe import key_part
 from connector.settings.pages import Page, read_page
 from connector.settings.secrets import secret_name
@@ -216,68 +215,6 @@ def read_organisation(folder: Path, complaints: Complaints) -> Organisation:
     organisation = _organisation(page, data)
     _check(organisation, page, complaints)
     return organisation
-
-
-def check_needs(organisation: Organisation, needs: Mapping[str, Collection[str]], complaints: Complaints) -> None:
-    """Complain about sources that lack what their kind cannot work without."""
-    page = organisation.page
-    if page is None:
-        return
-    for key, source in organisation.sources.items():
-        for name in needs.get(source.kind, ()):
-            if not getattr(source, name):
-                value = "[${NAME_OF_A_VARIABLE}]" if name == "secrets" else "${NAME_OF_A_VARIABLE}"
-                complaints.add(
-                    FILE,
-                    page.line(("sources", key)),
-                    f"sources.{key}: has no {name}",
-                    f"a source of kind {source.kind} cannot work without",
-                    f"add {name}: {value} and set the variable",
-                )
-
-
-def check_kinds(
-    organisation: Organisation, adapters: Collection[str], kinds: Collection[str], complaints: Complaints
-) -> None:
-    """Complain about adapters and kinds of source that are not installed; an empty choice knows them all."""
-    page = organisation.page
-    if page is None:
-        return
-    for key, connection in organisation.connections.items():
-        if adapters and connection.adapter not in adapters:
-            line = page.line(("connections", key, "adapter"))
-            what = f"connections.{key}.adapter: '{connection.adapter}' is unknown"
-            complaints.add(FILE, line, what, "no such adapter is installed", suggestion(connection.adapter, adapters))
-    for key, source in organisation.sources.items():
-        if kinds and source.kind not in kinds:
-            line = page.line(("sources", key, "kind"))
-            what = f"sources.{key}.kind: '{source.kind}' is unknown"
-            complaints.add(FILE, line, what, "no code here reads such a source", suggestion(source.kind, kinds))
-
-
-def check_proofs(
-    organisation: Organisation, proofs: Mapping[str, Proof], old_signatures: Collection[str], complaints: Complaints
-) -> None:
-    """Complain about sources whose secrets and options do not fit how senders of their kind prove who they are."""
-    page = organisation.page
-    if page is None:
-        return
-    for key, source in organisation.sources.items():
-        proof = proofs.get(source.kind)
-        line = page.line(("sources", key))
-        if proof is Proof.NEEDED and not source.secrets:
-            what, why = f"sources.{key}: has no secret", f"every delivery of kind {source.kind} must be signed with one"
-            complaints.add(FILE, line, what, why, "add secrets: with ${NAME_OF_A_VARIABLE} as its entry")
-        if proof is Proof.NONE and source.secrets:
-            what, why = f"sources.{key}.secrets: are not used", f"senders of kind {source.kind} sign nothing"
-            do = "remove them; the token in the address is what protects this source"
-            complaints.add(FILE, page.line(("sources", key, "secrets")), what, why, do, severity=Severity.WARNING)
-        if proof and source.old_signatures and source.kind not in old_signatures:
-            what, why = (
-                f"sources.{key}.old_signatures: means nothing here",
-                f"kind {source.kind} has only one signature",
-            )
-            complaints.add(FILE, page.line(("sources", key, "old_signatures")), what, why, "remove the line")
 
 
 def _organisation(page: Page, data: dict[str, Any]) -> Organisation:

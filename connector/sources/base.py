@@ -74,7 +74,7 @@ class Source(ABC):
     def proof(self) -> Proof:
         """Whether deliveries of this kind prove with a secret who sent them."""
         if not self.signed:
-            return Proof.NONE
+            return Proof.OPTIONAL if self.presents else Proof.NONE
         return Proof.OPTIONAL if self.secret_optional else Proof.NEEDED
 
     def with_old_signatures(self) -> Self:
