@@ -39,8 +39,6 @@ CREATE INDEX alert_notice_pending ON alert_notice (due_at) WHERE state = 'pendin
 ALTER TABLE connection_state ADD COLUMN paused_since timestamptz;
 COMMENT ON COLUMN connection_state.paused_since IS 'The first pause since a command last took effect.';
 
--- The last deliveries of a source: is it silent, what does it send?
-CREATE INDEX delivery_source ON delivery (source, received_at);
 """
 
 
