@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from connector.errors import UnreadableDelivery
 from connector.model.lead import FIELDS, Consent, Submission
 from connector.model.signals import Signal
+from connector.model.text import clean
 from connector.signatures import unix_time
 from connector.sources.aliases import target_of
 from connector.sources.base import Reading
@@ -197,7 +198,7 @@ def yes_or_no(value: str) -> bool | None:
 
 def key_text(value: str) -> str | None:
     """Write a sender's id as a key; an over-long one is hashed, an empty one is none."""
-    key = value.strip()
+    key = clean(value).strip()
     if len(key) > _MAX_KEY:
         return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
     return key or None
