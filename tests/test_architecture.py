@@ -49,7 +49,10 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "cli": CONDUCTOR,
 }
 
-VENDORS = ("salesforce", "hubspot", "typeform", "bottlecrm", "odoo", "pipedrive", "zoho")
+VENDORS = (
+    *("salesforce", "hubspot", "typeform", "bottlecrm", "odoo", "pipedrive", "zoho"),
+    *("fillout", "jotform", "netlify", "tally", "webflow"),
+)
 VENDOR_WORD = re.compile("|".join(rf"(?<![a-z]){word}" for word in VENDORS), re.IGNORECASE)
 #: Folders that may name a vendor.
 VENDOR_FOLDERS = ("connector/adapters/", "connector/sources/")

@@ -5,6 +5,7 @@ from typing import Any
 
 from connector.errors import UnreadableDelivery
 from connector.model.delivery import Delivery
+from connector.model.text import clean
 from connector.signatures import unix_time
 from connector.sources.bodies import json_document, media_type, scalar_text
 
@@ -41,7 +42,7 @@ def scalar_or_empty(value: Any) -> str:
 
 def id_or_empty(value: Any) -> str:
     """Write an id as text (requirement I12); 0 and a boolean are none."""
-    text = "" if isinstance(value, bool) else scalar_or_empty(value).strip()
+    text = "" if isinstance(value, bool) else clean(scalar_or_empty(value)).strip()
     return "" if text == "0" else text
 
 

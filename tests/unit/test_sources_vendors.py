@@ -19,6 +19,7 @@ from intake_deliveries import JSON, NOW, a_delivery
 from connector.errors import UnreadableDelivery, WebhookRejected
 from connector.model.delivery import Delivery, Proof
 from connector.model.lead import Consent, Submission
+from connector.sources import hubspot_app, hubspot_signing
 from connector.sources.base import Reading
 from connector.sources.hubspot_signing import signed_address
 from connector.sources.registry import SOURCES, source_for
@@ -670,3 +671,57 @@ def test_no_header_makes_verification_fail_otherwise_than_by_refusing(
     step = step_of(kind, delivered(body, headers), *secrets_of(kind), old=old)
 
     assert bool(step) == source_for(kind).signed
+
+
+# Events that only name a record.
+
+
+def app_delivery(body: Any) -> Delivery:
+    return a_delivery(body if isinstance(body, bytes) else json.dumps(body), JSON)
+
+
+def test_app_events_are_split_and_told_apart_by_four_values_not_by_their_id() -> None:
+    """I9, I12: three events of one id, of which one is a retry."""
+    found = hubspot_app.events(app_delivery(payload("hubspot_app", "events.json")))
+
+    assert [(event.record, event.kind) for event in found] == [
+        ("51001", "contact.creation"),
+        ("51002", "contact.creation"),
+    ]
+    assert [event.key for event in found] == ["6001:51001:1789560000101:11", "6002:51002:1789560000102:11"]
+    assert found[0].occurred_at == NOW + timedelta(milliseconds=101)
+
+
+def test_app_events_grouped_differently_have_the_same_keys() -> None:
+    """I9."""
+    whole = document("hubspot_app", "events.json")
+
+    apart = [event for item in reversed(whole) for event in hubspot_app.events(app_delivery([item]))]
+
+    assert {event.key for event in apart} == {event.key for event in hubspot_app.events(app_delivery(whole))}
+
+
+def test_app_events_are_verified_like_workflows() -> None:
+    body = payload("hubspot_app", "events.json")
+    v1 = delivered(body, hubspot_old("v1", body))
+
+    hubspot_signing.check(delivered(body, hubspot(body)), [SECRET], NOW, old_signatures=False)
+    hubspot_signing.check(v1, [SECRET], NOW, old_signatures=True)
+    with pytest.raises(WebhookRejected):
+        hubspot_signing.check(v1, [SECRET], NOW, old_signatures=False)
+
+
+@pytest.mark.parametrize("body", [{}, [1], [{}], [{"objectId": 0}], [{"objectId": "1"}] * 201, b"["])
+def test_app_events_without_a_record_are_unreadable(body: Any) -> None:
+    with pytest.raises(UnreadableDelivery):
+        hubspot_app.events(app_delivery(body))
+
+
+@settings(max_examples=100)
+@given(st.lists(st.dictionaries(st.sampled_from(["objectId", "eventId", "occurredAt", "subscriptionId"]), VALUES)))
+def test_no_list_makes_the_reader_of_app_events_fail(listed: list[dict[str, Any]]) -> None:
+    try:
+        found = hubspot_app.events(app_delivery(listed))
+    except UnreadableDelivery:
+        return
+    assert all(event.record and "\x00" not in event.key for event in found)
