@@ -11,6 +11,7 @@ from connector.model.delivery import Delivery
 from connector.services import Services
 from connector.settings.values import Settings, Source
 from connector.sources.base import Handshake, Keys
+from connector.sources import standard_webhooks
 from connector.sources.base import Source as Reader
 from connector.sources.registry import source_for
 from connector.sources.signing import NO_SECRET
@@ -61,6 +62,8 @@ class Doors:
     tokens: Mapping[bytes, Door]
     oids: Mapping[str, Door]
     clients: Mapping[bytes, str]
+    #: Names and secrets of the programs that sign what they post.
+    signers: tuple[tuple[str, str], ...]
     api: Door | None
 
     def by_token(self, token: str) -> Door | None:
@@ -74,6 +77,17 @@ class Doors:
     def client(self, key: str) -> str | None:
         """Return the name of the program behind an API key, None when there is none."""
         return self.clients.get(_digest(key))
+
+    def signer(self, delivery: Delivery) -> str | None:
+        """Return the name of the program that signed a post, None when none did."""
+        for name, secret in self.signers:
+            try:
+                standard_webhooks.check(delivery, [secret], datetime.now(UTC))
+            except WebhookRejected as err:
+                log.info("signature refused", extra={"client": name, "step": err.step})
+            else:
+                return name
+        return None
 
 
 class DoorKeeper:
@@ -99,12 +113,13 @@ class DoorKeeper:
     def _open(self, settings: Settings) -> Doors:
         doors = [Door(source, _reader(source), self._keys(source)) for source in settings.sources.values()]
         tokens = [(token, door) for door in doors if door.source.token for token in self._known([door.source.token])]
-        keys = [(key, client.name) for client in settings.api_keys for key in self._known([client.secret])]
+        keys = [(key, client) for client in settings.api_keys for key in self._known([client.secret])]
         return Doors(
             settings=settings,
             tokens={_digest(token): door for token, door in tokens},
             oids={_short(door.source.oid): door for door in doors if door.source.oid},
-            clients={_digest(key): name for key, name in keys},
+            clients={_digest(key): client.name for key, client in keys if not client.signs},
+            signers=tuple((client.name, key) for key, client in keys if client.signs),
             api=next((door for door in doors if door.source.kind == "api"), None),
         )
 

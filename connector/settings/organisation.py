@@ -167,6 +167,7 @@ class _Source(Shape):
 class _ApiKey(Shape):
     name = Text(texts.key, required=True)
     secret = Text(secret_name, required=True)
+    signs = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
 
 
 class _CardProfile(Shape):

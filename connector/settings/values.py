@@ -111,10 +111,14 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A program that may post leads; `secret` is the name of the variable that holds its key."""
+    """A program that may post leads; `secret` is the name of the variable that holds its key.
+
+    One that `signs` never sends the key: it signs what it posts, as Standard Webhooks says.
+    """
 
     name: str
     secret: str
+    signs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,28 @@
 """The API for programs."""
 
+import base64
+import hashlib
+import hmac
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
-from web_support import FORM, KEY, LEADS, Web, fresh_database, services_on, web_of
+from web_support import ENVIRON, FORM, KEY, LEADS, SECRET_KEY, Web, fresh_database, services_on, web_of
+from werkzeug.test import TestResponse
 
+from connector import publishing
 from connector.flows import intake, reading
 from connector.services import Services
+from connector.settings import default_folder
+from connector.store import Store
+from connector.vault import Vault
 from webhooks.app import create_app
 
 A_LEAD = {
@@ -355,3 +365,70 @@ def test_the_openapi_document_names_every_route_of_the_api(web: Web) -> None:
 
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == served
+
+
+WHSEC = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+
+
+def signature(body: bytes, *, name: str = "msg_1", at: float | None = None, key: bytes | None = None) -> dict[str, str]:
+    stamp = str(int(time.time() if at is None else at))
+    secret = base64.b64decode(WHSEC.removeprefix("whsec_")) if key is None else key
+    mac = hmac.new(secret, f"{name}.{stamp}.".encode() + body, hashlib.sha256).digest()
+    signed = base64.b64encode(mac).decode()
+    return {"webhook-id": name, "webhook-timestamp": stamp, "webhook-signature": f"v1,{signed}"}
+
+
+@pytest.fixture
+def signing(database_url: str, tmp_path: Path) -> Iterator[Web]:
+    """A service where one program signs what it posts."""
+    folder = tmp_path / "config"
+    shutil.copytree(default_folder(), folder)
+    file = folder / "hearback.yaml"
+    entry = "api_keys:\n  - name: signer\n    secret: ${SIGNER_SECRET}\n    signs: true\n"
+    file.write_text(file.read_text("utf-8").replace("api_keys:\n", entry, 1), "utf-8")
+    with Store(database_url, size=4) as store:
+        assert publishing.publish(store, folder).hash
+        yield web_of(Services(store, Vault(SECRET_KEY), environ={**ENVIRON, "SIGNER_SECRET": WHSEC}))
+
+
+def post_signed(web: Web, body: bytes, headers: dict[str, str]) -> TestResponse:
+    return web.client.post(LEADS, data=body, headers=headers, content_type="application/json")
+
+
+def test_a_program_may_sign_a_lead_instead_of_sending_its_key(signing: Web) -> None:
+    """I30: and the message id makes its retries safe."""
+    body = json.dumps(A_LEAD).encode()
+
+    first = post_signed(signing, body, signature(body))
+    again = post_signed(signing, body, signature(body))
+    other = post_signed(signing, body, signature(body, name="msg_2"))
+
+    assert [answer.status_code for answer in (first, again, other)] == [202, 202, 202]
+    assert first.json == again.json != other.json
+    assert signing.count() == 2
+    assert {row["verified"] for row in signing.rows()} == {"yes"}
+
+
+def test_a_signature_that_does_not_fit_is_refused_and_stores_nothing(signing: Web) -> None:
+    """I13, I30: another body, key or time; and the key of one that signs is no bearer key."""
+    body = json.dumps(A_LEAD).encode()
+    refused = [
+        signature(body + b" "),
+        signature(body, key=b"another"),
+        signature(body, at=time.time() - 400),
+        {**signature(body), "webhook-id": "msg_9"},
+        {"webhook-signature": "v1,x"},
+        {"Authorization": f"Bearer {WHSEC}"},
+        {**signature(body), "Authorization": "Bearer wrong"},
+    ]
+
+    answers = [post_signed(signing, body, headers) for headers in refused]
+
+    assert all(is_problem(answer, 401, "unauthorized") for answer in answers)
+    assert signing.count() == 0
+
+
+def test_where_nobody_signs_a_signature_opens_nothing(web: Web) -> None:
+    body = json.dumps(A_LEAD).encode()
+
+    assert is_problem(post_signed(web, body, signature(body)), 401, "unauthorized")

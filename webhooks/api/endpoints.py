@@ -23,6 +23,7 @@ from webhooks.problems import KINDS, Problem
 routes = Blueprint("api", __name__)
 
 _BEARER = "bearer "
+_SIGNATURE = "webhook-signature"
 _KEY = re.compile(IDEMPOTENCY_KEY)
 
 
@@ -30,11 +31,12 @@ _KEY = re.compile(IDEMPOTENCY_KEY)
 def post_lead() -> Response:
     """Take one lead; answer with its receipt, or with its owner if the sender prefers to wait."""
     body = read_body(JSON_CAP)
-    client = _client()
+    signed = _is_signed()
+    client = _signer(body) if signed else _client()
     door = _door()
     if request.mimetype not in door.reader.content_types:
         raise Problem("unsupported-media-type", "this address reads application/json only")
-    key = _idempotency_key()
+    key = _idempotency_key("webhook-id" if signed else "Idempotency-Key")
     _validate(body)
     receipt = _accept(door, body, client, key)
     wait = preferred_wait(request.headers.get("Prefer", ""))
@@ -105,6 +107,18 @@ def _client() -> str:
     return client
 
 
+def _is_signed() -> bool:
+    return "Authorization" not in request.headers and _SIGNATURE in request.headers
+
+
+def _signer(body: bytes) -> str:
+    """Return the program that signed the body; its message id then makes repeating safe."""
+    client = edge().keeper.doors().signer(delivery_of("", body))
+    if client is None:
+        raise Problem("unauthorized", "no program of api_keys with `signs: true` signed this")
+    return client
+
+
 def _door() -> Door:
     door = edge().keeper.doors().api
     if door is None:
@@ -112,9 +126,9 @@ def _door() -> Door:
     return door
 
 
-def _idempotency_key() -> str | None:
+def _idempotency_key(header: str) -> str | None:
     """Return the key, bare or as the quoted string the draft standard asks for; None without the header."""
-    given = request.headers.get("Idempotency-Key")
+    given = request.headers.get(header)
     if given is None:
         return None
     if not _KEY.fullmatch(given):

@@ -25,7 +25,8 @@ def document() -> Json:
         "info": {
             "title": "Hearback",
             "version": version("hearback-connector"),
-            "description": "Post leads; ask what became of them, who owns them and why.",
+            "description": "Post leads; ask what became of them, who owns them and why. A program configured to sign "
+            "posts leads without the bearer key, with the headers of Standard Webhooks 1.0.0.",
         },
         "security": [{"apiKey": []}],
         "paths": {
