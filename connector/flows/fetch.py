@@ -139,7 +139,7 @@ def _settle(
     if error is not None:
         fetches.settle(tx, leased, "quarantined", _plain(error, settings, leased.delivery.source))
     elif fetched.more:
-        fetches.postpone(tx, leased, timedelta(0), leased.delivery.attempts, "")
+        fetches.release(tx, leased)
     elif lacking:
         fetches.settle(tx, leased, "quarantined", _gone(lacking, len(known)))
     else:

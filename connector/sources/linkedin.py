@@ -4,10 +4,10 @@ Format, signature and challenge: LinkedIn's "Lead Sync" and "Webhook validation"
 projection, which puts the form's questions beside the answers.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 import orjson
 
@@ -33,6 +33,7 @@ ORIGIN = "https://api.linkedin.com"
 # Signed before the body, and not sent.
 _SIGNED_PREFIX = b"hmacsha256="
 _URN = "urn:li:leadGenFormResponse:"
+_LEAD = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _FIELDS = (
     "owner,leadType,versionedLeadGenFormUrn,id,submittedAt,testLead,formResponse,leadMetadata,"
     "form:(hiddenFields,creationLocale,name,id,content)"
@@ -94,8 +95,7 @@ class LinkedInSource(Source):
         urn = _urn(notice)
         if notice.get("leadAction") == "DELETED" or urn in delivery.fetched:
             return ()
-        lead = quote(urn.removeprefix(_URN), safe="")
-        return (fetching.Document(urn, f"/rest/leadFormResponses/{lead}?fields={_FIELDS}"),)
+        return (fetching.Document(urn, f"/rest/leadFormResponses/{urn.removeprefix(_URN)}?fields={_FIELDS}"),)
 
     def parse(self, delivery: Delivery, reading: Reading) -> list[Submission | Withdrawal]:
         """Join the fetched answers to the form's questions."""
@@ -119,7 +119,8 @@ def _notice(delivery: Delivery) -> documents.Document:
 
 def _urn(notice: documents.Document) -> str:
     urn = documents.text(notice, "leadGenFormResponse")
-    if not urn.removeprefix(_URN):
+    # It becomes a part of the vendor's address.
+    if not _LEAD.fullmatch(urn.removeprefix(_URN)):
         raise UnreadableDelivery("the notice names no answer")
     return urn
 

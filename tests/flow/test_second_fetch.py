@@ -28,6 +28,7 @@ from connector.adapters import http
 from connector.adapters.testing import CUT, Reply
 from connector.adapters.testing.scripted import Seen
 from connector.flows import fetch, read
+from connector.jobs import Workers, wake_all
 from connector.store import deliveries, fetches
 
 JSON = "application/json"
@@ -81,7 +82,7 @@ def test_a_delivery_waits_for_its_answers_and_then_takes_the_ordinary_way(desk: 
     vendors.leads = {"9001": graph_lead(9001), "9002": graph_lead(9002)}
     receipt = post(desk, leadgen("9001", 9002))
     assert desk.fate(receipt) == ("waiting", None, "")
-    assert desk.woken[-2:] == ["intake", "fetch"] or "fetch" in desk.woken
+    assert "fetch" in desk.woken
     assert vendors.seen == []
 
     fetch_all(desk)
@@ -443,6 +444,26 @@ def test_jobs_know_when_the_next_delivery_is_due(desk: Desk, vendors: Vendors) -
     seconds = fetch.seconds_to_next(desk.services)
     assert seconds is not None
     assert 55 < seconds < 75
+
+
+def test_the_jobs_of_a_worker_hand_a_delivery_on_to_one_another(desk: Desk, vendors: Vendors) -> None:
+    """From the door's wake-up to the lead, without a sweep."""
+    vendors.leads = {"9001": graph_lead(9001)}
+    receipt = desk.post_raw("meta", leadgen(9001), JSON)
+    workers = Workers(desk.services)
+    ran: list[str] = []
+    while desk.woken:
+        ran.append(desk.woken.pop(0))
+        workers.run(ran[-1])
+
+    assert desk.fate(receipt)[:2] == ("done", "leads")
+    assert [job for job in ran if job in ("intake", "fetch")] == ["intake", "fetch", "intake"]
+
+
+def test_the_sweep_makes_up_for_a_lost_wake_up(desk: Desk) -> None:
+    wake_all(desk.services)
+
+    assert "fetch" in desk.woken
 
 
 def test_a_long_delivery_stops_before_its_lease_ends_and_goes_on(

@@ -315,6 +315,38 @@ def test_a_mistake_is_named_with_file_line_and_advice(tmp_path: Path, mistake: M
     assert len(loaded.complaints) <= MOST
 
 
+@pytest.mark.parametrize(
+    ("lines", "lacking"),
+    [
+        ([], ["secrets", "access_token"]),
+        (['secrets: ["${A}"]'], ["access_token"]),
+        (["secrets: []", "access_token: ${A}"], ["secrets"]),
+        (['secrets: ["${A}"]', "access_token: ${B}", "verify_token: ${C}"], []),
+    ],
+)
+def test_a_source_lacks_nothing_its_kind_cannot_work_without(
+    tmp_path: Path, lines: list[str], lacking: list[str]
+) -> None:
+    settings = "".join(f"    {line}\n" for line in lines)
+    changed = FILES["hearback.yaml"].replace("    kind: form\n", f"    kind: form\n{settings}")
+    folder = folder_with(tmp_path, **{"hearback.yaml": changed})
+
+    found = load(folder, adapters=("sandbox",), kinds=("form",), needs={"form": ("secrets", "access_token")})
+
+    assert [(each.file, each.line, each.what) for each in found.complaints] == [
+        ("hearback.yaml", 16, f"sources.site: has no {name}") for name in lacking
+    ]
+
+
+def test_a_token_for_a_vendor_is_never_written_out(tmp_path: Path) -> None:
+    changed = FILES["hearback.yaml"].replace("    kind: form\n", "    kind: form\n    access_token: EAAB-literal\n")
+
+    found = load(folder_with(tmp_path, **{"hearback.yaml": changed}), adapters=("sandbox",), kinds=("form",))
+
+    assert found.settings is None
+    assert not any("EAAB" in str(each) for each in found.complaints)
+
+
 def test_a_literal_secret_is_never_repeated(tmp_path: Path) -> None:
     """Promise P10."""
     text = FILES[HEARBACK].replace("${CRM_TOKEN}", "hunter2-hunter2")

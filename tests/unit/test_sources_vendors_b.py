@@ -227,6 +227,12 @@ def test_a_deleted_answer_is_a_withdrawal_under_the_key_of_the_lead():
     assert missing("linkedin", lead_action(action="DELETED")) == []
 
 
+@pytest.mark.parametrize("number", ["", "..", "1/2", "1?fields=x", "é", "1" * 101])
+def test_nothing_but_an_id_becomes_a_part_of_linkedins_address(number):
+    with pytest.raises(UnreadableDelivery, match="names no answer"):
+        missing("linkedin", lead_action(number))
+
+
 def test_an_answer_without_its_form_is_read_by_number():
     document = {name: value for name, value in member_lead().items() if name != "form"}
 
