@@ -94,7 +94,8 @@ def web_of(services: Services, *, threads: int = 8) -> Web:
     url = services.store.url
     with psycopg.connect(url) as connection:
         connection.execute(
-            "TRUNCATE delivery, delivery_body, idempotency_key, dedupe_key, submission, lead, person_key"
+            "TRUNCATE delivery, delivery_body, idempotency_key, dedupe_key, submission, lead, person_key, "
+            "captcha, address_rate"
         )
     return Web(url, services, create_app(services, threads=threads).test_client())
 

@@ -19,6 +19,8 @@ class Rate:
 
 #: Form posts from one network; an office full of visitors stays far below.
 FORMS = Rate(60, 120)
+#: Posts to one form, from anywhere: more than a campaign brings, less than would fill a disk unseen.
+ONE_FORM = Rate(3_000, 6_000)
 #: Posts under an oid nobody configured.
 UNKNOWN_OID = Rate(6, 12)
 #: Deliveries of one source that failed verification and still are kept (requirement I14).

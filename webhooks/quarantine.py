@@ -2,12 +2,11 @@
 
 import logging
 
-from werkzeug.exceptions import TooManyRequests
-
 from connector.flows.accept import accept
 from connector.model.delivery import Delivery
 from webhooks.edge import edge
 from webhooks.limits import REJECTED
+from webhooks.throttle import throttle
 
 log = logging.getLogger(__name__)
 
@@ -16,10 +15,8 @@ def keep_rejected(delivery: Delivery, step: str) -> None:
     """Store a delivery that is not authentic; `step` is for the operator, the caller never sees it.
 
     Raises:
-        TooManyRequests: this source was sent too many of them lately.
+        Throttled: this source was sent too many of them lately.
     """
-    wait = edge().limits.wait(REJECTED, delivery.source)
-    if wait:
-        raise TooManyRequests("too many deliveries that cannot be verified", retry_after=wait)
+    throttle(REJECTED, "rejected", delivery.source, "too many deliveries that cannot be verified")
     receipt = accept(edge().services, delivery, verified=f"no:{step}", suspect=f"not authentic: {step}")
     log.warning("delivery not authentic", extra={"receipt": str(receipt), "source": delivery.source, "step": step})

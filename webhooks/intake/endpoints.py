@@ -10,7 +10,6 @@ from werkzeug.exceptions import (
     Forbidden,
     MethodNotAllowed,
     NotFound,
-    TooManyRequests,
     Unauthorized,
     UnsupportedMediaType,
 )
@@ -22,11 +21,14 @@ from webhooks.bodies import read_body
 from webhooks.deliveries import delivery_of
 from webhooks.doors import Door
 from webhooks.edge import edge
+from webhooks.intake.caps import check_form
 from webhooks.intake.peek import peek
 from webhooks.intake.returning import safe_return
-from webhooks.limits import FORMS, UNKNOWN_OID, Rate, network
+from webhooks.intake.snippet import script
+from webhooks.limits import FORMS, ONE_FORM, UNKNOWN_OID, Rate, network
 from webhooks.pages import language
 from webhooks.quarantine import keep_rejected
+from webhooks.throttle import throttle
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,15 @@ def challenge(token: str) -> Response:
         log.info("handshake answered", extra={"source": door.source.key})
         return Response(answer.body, content_type=answer.content_type)
     raise MethodNotAllowed(["POST", "OPTIONS"], "this address takes POST only: send the form there")
+
+
+@routes.get("/in/<token>/form.js")
+def form_script(token: str) -> Response:
+    """Hand out the snippet that a page with a form of ours may load."""
+    door = _door(token)
+    if not door.reader.from_pages:
+        raise NotFound("this source has no forms on pages")
+    return script(door.source.key)
 
 
 @routes.route("/in/<token>", methods=["OPTIONS"], provide_automatic_options=False)
@@ -101,9 +112,13 @@ def _take(door: Door, body: bytes) -> Response:
         accepted = ", ".join(sorted(door.reader.content_types))
         raise UnsupportedMediaType(f"this source does not read that content type: send one of {accepted}")
     from_page = door.reader.from_pages and request.mimetype in _FORM_MEDIA
+    if door.reader.from_pages:
+        _limit_page(door)
     if from_page:
         _limit(FORMS)
     delivery = delivery_of(door.source.key, body, door.key_headers)
+        check_form(body)
+    delivery = delivery_of(door.source.key, body)
     verified = door.check(delivery)
     if verified.startswith("no:"):
         keep_rejected(delivery, verified.removeprefix("no:"))
@@ -119,7 +134,8 @@ def _take(door: Door, body: bytes) -> Response:
 
 def _keep_unknown(oid: str, body: bytes) -> Response:
     """Keep a post under an oid nobody configured; the visitor sees what all see (requirement I26)."""
-    _limit(UNKNOWN_OID)
+    _limit(UNKNOWN_OID, "unknown")
+    check_form(body)
     name = oid if _OID.fullmatch(oid) else ""
     delivery = delivery_of(f"oid:{name}", body)
     reason = f"oid {name or '(none)'} belongs to no source: add it to one, then replay"
@@ -127,11 +143,16 @@ def _keep_unknown(oid: str, body: bytes) -> Response:
     return _json(receipt) if _wants_json() else _see_other(_thanks())
 
 
-def _limit(rate: Rate) -> None:
-    net = network(request.remote_addr or "")
-    wait = edge().limits.wait(rate, net) if net else 0
-    if wait:
-        raise TooManyRequests("too many posts from this network", retry_after=wait)
+def _limit_page(door: Door) -> None:
+    """Limit what browsers send by their network; what programs send, who share addresses, by the form alone (I25)."""
+    if request.mimetype in _FORM_MEDIA or "HTTP_ORIGIN" in request.environ:
+        _limit(FORMS, "network")
+    who = door.source.key if network(request.remote_addr or "") else ""
+    throttle(ONE_FORM, "form", who, "too many posts to this form")
+
+
+def _limit(rate: Rate, name: str) -> None:
+    throttle(rate, name, network(request.remote_addr or ""), "too many posts from this network")
 
 
 def _confirm(door: Door, receipt: UUID) -> Response:
