@@ -10,8 +10,8 @@ from connector.errors import ConfigurationError, WebhookRejected
 from connector.model.delivery import Delivery
 from connector.services import Services
 from connector.settings.values import Settings, Source
-from connector.sources.base import Handshake, Keys
 from connector.sources import standard_webhooks
+from connector.sources.base import Handshake, Keys
 from connector.sources.base import Source as Reader
 from connector.sources.registry import source_for
 from connector.sources.signing import NO_SECRET

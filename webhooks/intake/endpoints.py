@@ -115,10 +115,8 @@ def _take(door: Door, body: bytes) -> Response:
     if door.reader.from_pages:
         _limit_page(door)
     if from_page:
-        _limit(FORMS)
-    delivery = delivery_of(door.source.key, body, door.key_headers)
         check_form(body)
-    delivery = delivery_of(door.source.key, body)
+    delivery = delivery_of(door.source.key, body, door.key_headers)
     verified = door.check(delivery)
     if verified.startswith("no:"):
         keep_rejected(delivery, verified.removeprefix("no:"))
