@@ -49,6 +49,8 @@ class Candidate:
     connection: str | None = None
     updated_at: datetime | None = None
     mirrored: bool = False
+    #: Of the response card by which it was found.
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Match:
 class _Tie(StrEnum):
     """Why a candidate may be the same; the value is the reason's code."""
 
+    TOKEN = "token_matches"  # noqa: S105 (a reason's code)
     EMAIL = "email_matches"
     PHONE = "phone_matches"
     PHONE_ONLY = "phone_matches_name_differs"
@@ -77,13 +80,13 @@ class _Tie(StrEnum):
     COMPANY = "company_name_matches"
 
 
-_SURE = frozenset((_Tie.EMAIL, _Tie.PHONE, _Tie.DOMAIN))
+_SURE = frozenset((_Tie.TOKEN, _Tie.EMAIL, _Tie.PHONE, _Tie.DOMAIN))
 _Tied = tuple[_Tie, Candidate]
 
 
 def person_keys(lead: Lead) -> tuple[tuple[str, str], ...]:
     """Return the keys that identify a person, sorted, as the store locks them."""
-    keys = (("email", lead.email), ("phone", lead.phone))
+    keys = (("email", lead.email), ("phone", lead.phone), ("token", lead.token))
     return tuple((kind, value) for kind, value in keys if value)
 
 
@@ -93,10 +96,11 @@ def match(
     """Compare a lead with the records found for it.
 
     The first kind in `order` with one active owner decides who keeps the lead; several owners, none or an
-    inactive one fall through with a reason (requirement R21). An e-mail outweighs a phone number.
+    inactive one fall through with a reason (requirement R21). An e-mail outweighs a phone number, and the token of a
+    response card both: it and its page are one answer (C16), also where they name two people (C7).
     """
     tied = [(tie, each) for each in _latest_first(candidates) if (tie := _tie(lead, each))]
-    sure = _email_first([pair for pair in tied if pair[0] in _SURE])
+    sure = _firmest_first([pair for pair in tied if pair[0] in _SURE])
     reasons = [f"{tie}:{each.kind}:{each.id}" for tie, each in tied]
     attached = next((each for _, each in sure if each.kind == "lead" and each.open and not each.mirrored), None)
     reasons += _other_people(sure)
@@ -131,8 +135,8 @@ def _changed(candidate: Candidate) -> float:
     return candidate.updated_at.timestamp() if candidate.updated_at else 0.0
 
 
-def _email_first(sure: Sequence[_Tied]) -> list[_Tied]:
-    return sorted(sure, key=lambda pair: pair[0] is not _Tie.EMAIL)
+def _firmest_first(sure: Sequence[_Tied]) -> list[_Tied]:
+    return sorted(sure, key=lambda pair: (pair[0] is not _Tie.TOKEN, pair[0] is not _Tie.EMAIL))
 
 
 def _tie(lead: Lead, candidate: Candidate) -> _Tie | None:
@@ -140,6 +144,8 @@ def _tie(lead: Lead, candidate: Candidate) -> _Tie | None:
 
 
 def _person_tie(lead: Lead, candidate: Candidate) -> _Tie | None:
+    if lead.token and lead.token == candidate.token:
+        return _Tie.TOKEN
     if lead.email and lead.email == candidate.email:
         return _Tie.EMAIL
     if lead.phone and lead.phone == candidate.phone:
@@ -208,6 +214,7 @@ def _active_owners(candidates: Iterable[Candidate], reasons: list[str]) -> dict[
 
 
 _WORDS: dict[str, Callable[[str, str], str]] = {
+    "token_matches": lambda kind, id_: f"it answers the same response card as {kind} {id_}",
     "email_matches": lambda kind, id_: f"the e-mail is that of {kind} {id_}",
     "phone_matches": lambda kind, id_: f"the phone number is that of {kind} {id_}",
     "phone_matches_name_differs": lambda kind, id_: (

@@ -21,6 +21,8 @@ class Rate:
 FORMS = Rate(60, 120)
 #: Posts to one form, from anywhere: more than a campaign brings, less than would fill a disk unseen.
 ONE_FORM = Rate(3_000, 6_000)
+#: Looks at the page of a response card: a house full of recipients stays far below, and guessing tokens is hopeless.
+CARD_PAGES = Rate(30, 60)
 #: Posts under an oid nobody configured.
 UNKNOWN_OID = Rate(6, 12)
 #: Deliveries of one source that failed verification and still are kept (requirement I14).

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from connector.flows.read import Prepared
@@ -32,11 +33,19 @@ class Acquaintances:
 
     def of(self, p: Prepared, owners: Mapping[tuple[str, str], UUID]) -> list[Candidate]:
         """Return whom this lead shares a key with, each once."""
-        found = [self._leads[owner] for key in p.keys if (owner := owners[key]) is not p.id and owner in self._leads]
+        found = [
+            self._found_by(key, owner) for key in p.keys if (owner := owners[key]) is not p.id and owner in self._leads
+        ]
         for name in ("email", "phone", "domain"):
             for kind in self._by.get((name, getattr(p.lead, name)), {}).values():
                 found.extend(kind)
         return list({(c.kind, c.connection, c.id): c for c in found}.values())
+
+    def _found_by(self, key: tuple[str, str], owner: UUID) -> Candidate:
+        """Return who holds a key; a lead may hold the tokens of several cards and remembers one."""
+        kind, value = key
+        candidate = self._leads[owner]
+        return replace(candidate, token=value) if kind == "token" else candidate
 
     def is_open(self, lead: UUID) -> bool:
         """Tell whether a lead is known and still open."""

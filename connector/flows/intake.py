@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from connector.flows import at_once, held, read, route, screen, write
+from connector.flows import answering, at_once, held, read, route, screen, write
+from connector.flows.answering import Mailed
 from connector.flows.batches import work_off
 from connector.flows.read import Aside, Prepared, Unfetched
 from connector.flows.route import Batch
@@ -22,9 +23,10 @@ def work(services: Services) -> int:
 
 def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDelivery]) -> None:
     active = services.active(tx)
-    prepared, finished = _read_all(services, tx, active, claimed)
+    prepared, finished, mailed = _read_all(services, tx, active, claimed)
     fresh, newer, repeated = _dedupe(tx, prepared)
     finished.extend(repeated)
+    answering.record(tx, active.settings, fresh, mailed)
     if fresh:
         batch = _route(tx, active, fresh)
         if batch.edited:
@@ -90,6 +92,25 @@ def _read_all(
         fetches.wait(tx, unfetched)
         tx.after_commit(lambda: services.wake("fetch"))
     return prepared, finished
+) -> tuple[list[Prepared], list[Finished], Mailed]:
+    prepared: list[Prepared] = []
+    finished: list[Finished] = []
+    outcomes = [(stored, read.read(services, active.settings, stored)) for stored in claimed]
+    mailed = answering.mailed(services, tx, [each for _, each in outcomes if not isinstance(each, Aside)])
+    for stored, outcome in outcomes:
+        known = outcome if isinstance(outcome, Aside) else answering.complete(active.settings, outcome, mailed)
+        if isinstance(known, Aside):
+            deliveries.quarantine(tx, stored.id, known.reason)
+            continue
+        reachable = [p for p in known if not read.unreachable(p.lead)]
+        if reachable:
+            prepared.extend(reachable)
+        else:
+            reasons = [read.unreachable(p.lead) for p in known] or ["the delivery holds no lead"]
+            finished.append(Finished(stored.id, Fate.REJECTED, reasons[0]))
+            # Whom nobody can reach has answered all the same.
+            answering.record(tx, active.settings, known, mailed)
+    return prepared, finished, mailed
 
 
 def _dedupe(

@@ -212,8 +212,8 @@ def _faults_of(entry: Entry, first: int) -> Iterator[tuple[str, str, str]]:
         )
     if first != entry.line:
         yield f"reference: line {first} has the same", "each recipient gets one card", "give each its own"
-    if not any(fields.get(name) for name in ("first_name", "last_name", "full_name", "company")):
-        yield "neither name nor company", "nobody would know whom the card is for", "add one"
+    if not any(fields.get(name) for name in ("last_name", "full_name", "company")):
+        yield "neither last name nor company", "nobody would know whom the card is for", "add one"
     if not (fields.get("street") and (fields.get("postal_code") or fields.get("city"))):
         yield "street, or both postal_code and city, missing", "the card could not be delivered", "add them"
     if fields.get("email") and not read_email(fields["email"]):

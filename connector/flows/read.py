@@ -1,8 +1,9 @@
 """From stored bytes to normalised leads: parse and normalise, one delivery at a time, without side effects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -26,6 +27,8 @@ from connector.store.deliveries import StoredDelivery
 CONTENT_WINDOW = timedelta(minutes=10)
 #: What the keys begin with that count for this long only.
 CONTENT_PREFIX = "content:"
+#: By which channel a kind of source answers a mailing.
+CHANNELS: Mapping[str, str] = MappingProxyType({"cards": "card", "card_page": "page"})
 
 
 class Prepared(NamedTuple):
@@ -44,6 +47,8 @@ class Prepared(NamedTuple):
     signals: tuple[Signal, ...] = ()
     #: The captcha's token that is still to be verified, "" without one.
     captcha: str = ""
+    #: `card` or `page` where it answers a mailing.
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,11 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
     prepared = [
         _prepared(stored, position, submission, settings, source)._replace(at_once=at_once, key=key)
         for (position, submission), key in zip(enumerate(submissions), keys, strict=True)
+    return [
+        _prepared(stored, position, submission, settings, source)._replace(
+            at_once=at_once, channel=CHANNELS.get(source.kind, "")
+        )
+        for position, submission in enumerate(submissions)
     ]
     return prepared if stored.verified == "released" else _judged(services, settings, source, delivery, prepared)
 
@@ -208,9 +218,16 @@ def _own_key(source: str, submission: Submission) -> str:
     return CONTENT_PREFIX + content_key(source, submission.fields)
 
 
+def said_anew(p: Prepared, submission: Submission, settings: Settings) -> Prepared:
+    """Return a prepared lead whose submission was completed."""
+    lead = normalize(submission, source=p.lead.source, default_country=settings.country)
+    return p._replace(submission=submission, lead=lead, keys=person_keys(lead))
+
+
 def unreachable(lead: Lead) -> str:
     """Return why nobody could answer this person, "" when somebody can."""
-    if lead.email or lead.phone or (lead.street and lead.last_name and (lead.postal_code or lead.city)):
+    named = lead.last_name or lead.company
+    if lead.email or lead.phone or (lead.street and named and (lead.postal_code or lead.city)):
         return ""
     said = "; ".join(lead.notes)
     reason = "no way to reach the person: neither e-mail nor phone nor a postal address with a name"

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, ClassVar
 
@@ -22,6 +22,8 @@ from connector.sources.records import Line, Record, checked_encoding, fixed, lin
 #: Targets a profile's `columns` may name besides those of `Reading.mapping`.
 KEY_CODE, TOKEN, RECORD, ANSWERED_ON, KEYED_ON = "key_code", "token", "record", "answered_on", "keyed_on"
 _OWN = frozenset((KEY_CODE, TOKEN, RECORD, ANSWERED_ON, KEYED_ON))
+# Keyed by hand, a value stands under its target.
+_NAMED = ("consent.", "custom.")
 _NUMBER = re.compile(r"[0-9]{1,12}")
 
 
@@ -99,6 +101,8 @@ def _placed(values: list[tuple[str, str]], card: Any, reading: Reading) -> Place
     token, key_code = _optional(card, TOKEN), _optional(card, KEY_CODE)
     if not token and not key_code:
         raise UnreadableDelivery("the card has neither key_code nor token")
+    named = {name: name for name, _ in values if name.startswith(_NAMED)}
+    reading = replace(reading, mapping=named | dict(reading.mapping))
     placed = place(values, reading) if not token or any(value.strip() for _, value in values) else Placed()
     if key_code:
         placed.attribution[KEY_CODE] = key_code

@@ -28,6 +28,8 @@ _REFERENCES = frozenset(
         "nrklienta",
     )
 )
+_ENGLISH = ("reference", "ref", "ownreference", "customernumber", "customerno", "customerid", "id")
+_REFERENCES = frozenset((*_ENGLISH, "kundennummer", "kundennr", "kundenid", "numerklienta", "nrklienta"))
 #: What a list may say of a recipient: who they are and how to reach them, not what they want.
 _KEPT = frozenset(FIELDS) - {"message", "product", "campaign"}
 _DELIMITERS = (";", ",", "\t", "|")

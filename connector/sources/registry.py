@@ -6,6 +6,7 @@ from connector.errors import ConfigurationError
 from connector.sources.api import ApiSource
 from connector.sources.base import Source
 from connector.sources.calendly import CalendlySource
+from connector.sources.card_page import CardPageSource
 from connector.sources.cards import CardSource
 from connector.sources.contact_form_7 import ContactForm7Source
 from connector.sources.elementor import ElementorSource
@@ -60,6 +61,11 @@ SOURCES: Mapping[str, Source] = {
         WebToLeadSource(),
         WpFormsSource(),
         WufooSource(),
+        CardPageSource(),
+        CardSource(),
+        FormSource(),
+        TypeformSource(),
+        WebToLeadSource(),
     )
 }
 

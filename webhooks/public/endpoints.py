@@ -3,7 +3,7 @@
 from datetime import datetime
 from http import HTTPStatus
 
-from flask import Blueprint, Response
+from flask import Response
 from werkzeug.exceptions import BadRequest, NotFound
 
 from connector.errors import UnreadableDelivery
@@ -15,9 +15,8 @@ from connector.sources.bodies import urlencoded_pairs
 from webhooks.bodies import FORM_CAP, read_body
 from webhooks.edge import edge
 from webhooks.pages import language, message_page, page
+from webhooks.public.routes import routes
 from webhooks.texts import LANGUAGES
-
-routes = Blueprint("public", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
 
 _ENDS = {
     Outcome.RECORDED: HTTPStatus.OK,
