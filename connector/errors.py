@@ -127,3 +127,11 @@ class WebhookRejected(HearbackError):
 
 class UnreadableDelivery(HearbackError):
     """A stored body cannot be read as its source promises: quarantine, keep, explain."""
+
+
+class NotDelivered(HearbackError):
+    """An alert did not get through, or nobody knows: try again later, with `final` no more. Names no address."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final

@@ -11,7 +11,7 @@ import procrastinate
 from procrastinate.exceptions import ConnectorException
 
 from connector.errors import ConnectorError, HearbackError, StoreUnavailable
-from connector.flows import captcha, deliver, fetch, followups, held, housekeeping, intake, responses, sync
+from connector.flows import alerting, captcha, deliver, fetch, followups, held, housekeeping, intake, responses, sync
 from connector.services import Services
 from connector.wakes import expand
 
@@ -125,6 +125,12 @@ class Workers:
         match name:
             case "fetch":
                 return self._fetch(job)
+            case "alerts":
+                alerting.work(self.services)
+            case "intake":
+                return intake.work(self.services)
+            case "sync":
+                return sync.work(self.services)
             case "commands":
                 return deliver.work(self.services, connection)
             case "held":
@@ -176,6 +182,7 @@ def sweep_once(services: Services, timestamp: int) -> None:
     """Wake every queue: the jobs look at the rows, never at the tick, so skipped ticks do no harm."""
     wake_all(services)
     if timestamp % MINUTE < SWEEP:
+        services.wake("alerts")
         services.wake("poll")
         services.wake("housekeeping")
 

@@ -63,3 +63,16 @@ def parse_pairs(header: str) -> dict[str, tuple[str, ...]]:
         if equals and name:
             found[name] = (*found.get(name, ()), value)
     return found
+
+
+def standard_webhook_headers(secret: str, number: str, at: datetime, body: bytes) -> dict[str, str]:
+    """Return the headers that sign a webhook of ours (Standard Webhooks 1.0.0).
+
+    Raises:
+        ValueError: the secret is not `whsec_` and base64.
+    """
+    key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    stamp = str(int(at.timestamp()))
+    digest = hmac.digest(key, f"{number}.{stamp}.".encode() + body, hashlib.sha256)
+    signature = "v1," + base64.b64encode(digest).decode("ascii")
+    return {"webhook-id": number, "webhook-timestamp": stamp, "webhook-signature": signature}

@@ -24,7 +24,7 @@ def _words(text: str) -> frozenset[str]:
 VOCABULARY = frozenset(("model", "errors", "signatures"))
 JUDGEMENT = frozenset(("routing", "followup", "attainment", "matching", "normalize", "worktime", "screening"))
 TRANSLATION = frozenset(("adapters", "sources"))
-BELOW = VOCABULARY | JUDGEMENT | TRANSLATION | {"store", "settings", "logs", "processes", "vault"}
+BELOW = VOCABULARY | JUDGEMENT | TRANSLATION | {"alerts", "store", "settings", "logs", "processes", "vault"}
 SERVICES = BELOW | {"services"}
 FLOWS = SERVICES | {"flows"}
 CONDUCTOR = FLOWS | {"jobs", "wakes", "publishing", "sandboxing", "supervisor"}
@@ -38,6 +38,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     # The sandbox CRM is a program of its own and ends with its parent.
     "adapters": VOCABULARY | TRANSLATION | {"processes"},
     "sources": VOCABULARY | TRANSLATION,
+    "alerts": VOCABULARY,
     "store": frozenset(("model", "errors")),
     "settings": frozenset(("model", "errors")),
     "processes": frozenset(),

@@ -21,6 +21,7 @@ COMMANDS = {
     "cards": "cards:cards",
     "deliveries": "listing:deliveries",
     "commands": "listing:commands",
+    "alerts": "alerts:alerts",
     "leads": "listing:leads",
     "explain": "listing:explain",
     "rules": "rules:rules",

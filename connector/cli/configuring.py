@@ -54,6 +54,8 @@ def _unset_secrets(settings: Settings) -> list[str]:
     named = {name for source in settings.sources.values() for name in _secrets_of(source) if name}
     named |= {name for connection in settings.connections.values() for name in connection.secrets.values()}
     named |= {client.secret for client in settings.api_keys}
+    mail, webhook = settings.alerts.mail, settings.alerts.webhook
+    named |= {name for name in (mail and mail.password, webhook and webhook.secret) if name}
     return sorted(name for name in named if not (os.environ.get(name) or os.environ.get(f"{name}_FILE")))
 
 

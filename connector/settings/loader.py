@@ -116,6 +116,7 @@ def load(
         leaves=leaves,
         ramp_up=routing.ramp_up,
         response=routing.response,
+        alerts=about.alerts,
     )
     document = to_document(settings)
     return Loaded(build(document), document, complaints.sorted(), found.lines)

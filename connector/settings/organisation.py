@@ -3,8 +3,8 @@
 import codecs
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,12 +13,13 @@ from marshmallow import ValidationError, fields
 
 from connector.model.lead import FIELDS
 from connector.settings import texts
+from connector.settings.alerts import AlertsShape, alerts_of
 from connector.settings.complaints import Complaints, suggestion
 from connector.settings.dedupe import key_part
 from connector.settings.pages import Page, read_page
 from connector.settings.secrets import secret_name
 from connector.settings.shapes import Keyed, Listing, Parts, Shape, Text, Whole, complain, fault, one_of
-from connector.settings.values import ApiKey, Campaign, Captcha, CardProfile, Connection, Mode, Source
+from connector.settings.values import Alerts, ApiKey, Campaign, Captcha, CardProfile, Connection, Mode, Source
 
 FILE = "hearback.yaml"
 
@@ -50,6 +51,7 @@ class Organisation:
     api_keys: tuple[ApiKey, ...] = ()
     card_profiles: Mapping[str, CardProfile] = field(default_factory=dict)
     campaigns: Mapping[str, Campaign] = field(default_factory=dict)
+    alerts: Alerts = field(default_factory=Alerts)
 
     def keys(self, section: str) -> frozenset[str] | None:
         """Return the keys of a section, also of broken entries; None if the file could not be read."""
@@ -190,7 +192,7 @@ class _Campaign(Shape):
 
 
 class _File(Shape):
-    later: ClassVar[frozenset[str]] = frozenset({"privacy", "retention", "alerts"})
+    later: ClassVar[frozenset[str]] = frozenset({"privacy", "retention"})
 
     organisation = fields.Nested(_About, required=True)
     public_url = Text(texts.web_address, required=True)
@@ -201,6 +203,7 @@ class _File(Shape):
     api_keys = Listing(fields.Nested(_ApiKey), load_default=())
     card_profiles = Keyed(fields.Nested(_CardProfile), texts.key, load_default=dict)
     campaigns = Keyed(fields.Nested(_Campaign), texts.key, load_default=dict)
+    alerts = fields.Nested(AlertsShape, load_default=None)
 
 
 def read_organisation(folder: Path, complaints: Complaints) -> Organisation:
@@ -213,7 +216,7 @@ def read_organisation(folder: Path, complaints: Complaints) -> Organisation:
     except ValidationError as err:
         complain(complaints, FILE, page.line, err)
         data = err.valid_data if isinstance(err.valid_data, dict) else {}
-    organisation = _organisation(page, data)
+    organisation = replace(_organisation(page, data), alerts=alerts_of(data.get("alerts"), page, complaints))
     _check(organisation, page, complaints)
     return organisation
 

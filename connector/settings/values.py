@@ -155,6 +155,40 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertMail:
+    """Who gets alerts by mail, and through which server; `password` is the name of a variable."""
+
+    to: tuple[str, ...]
+    sender: str
+    host: str
+    port: int = 587
+    username: str = ""
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertWebhook:
+    """Where alerts are posted to; `secret` is the name of the variable that holds the signing secret."""
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """When people are told that something needs them, and how; times in minutes."""
+
+    mail: AlertMail | None = None
+    webhook: AlertWebhook | None = None
+    #: How often an alert that lasts is told again.
+    repeat: int = 240
+    #: So many deliveries set aside within 24 hours, by source.
+    quarantine: int = 10
+    #: The longest a delivery or a command should wait.
+    backlog: int = 15
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole organisation. `hash` is SHA-256 of the canonical document this was built from."""
 
@@ -183,4 +217,5 @@ class Settings:
     ramp_up: RampUp | None = None
     #: None: nobody watches what becomes of an assignment.
     response: Response | None = None
+    alerts: Alerts = field(default_factory=Alerts)
     hash: str = ""

@@ -213,6 +213,10 @@ def finish(tx: Transaction, connection: str, worker: UUID, done: Sequence[Done])
         {"k": key, "t": str(d.command.object_type), "r": d.record, "w": d.written} for key, d in sorted(newest.items())
     ]
     tx.run_rows(_BIND, rows, connection)
+    # Something got through: whatever rests from now on rests anew.
+    tx.run(
+        "UPDATE connection_state SET paused_since = NULL WHERE connection = %s AND paused_since IS NOT NULL", connection
+    )
 
 
 def fail(tx: Transaction, worker: UUID, failed: Sequence[Failed]) -> None:
@@ -295,8 +299,10 @@ def listing(tx: Transaction, *, states: Sequence[str], limit: int) -> list[dict[
 def pause(tx: Transaction, connection: str, *, until: datetime | None, reason: str) -> None:
     """Let a connection rest until an instant; None: until a person resumes it."""
     tx.run(
-        "INSERT INTO connection_state (connection, paused_until, reason) VALUES (%s, coalesce(%s, 'infinity'), %s) "
-        "ON CONFLICT (connection) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason",
+        "INSERT INTO connection_state (connection, paused_until, reason, paused_since) "
+        "VALUES (%s, coalesce(%s, 'infinity'), %s, hearback_now()) "
+        "ON CONFLICT (connection) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason, "
+        "paused_since = coalesce(connection_state.paused_since, excluded.paused_since)",
         connection,
         until,
         reason,
@@ -305,7 +311,10 @@ def pause(tx: Transaction, connection: str, *, until: datetime | None, reason: s
 
 def resume(tx: Transaction, connection: str) -> None:
     """End a pause."""
-    tx.run("UPDATE connection_state SET paused_until = NULL, reason = '' WHERE connection = %s", connection)
+    tx.run(
+        "UPDATE connection_state SET paused_until = NULL, paused_since = NULL, reason = '' WHERE connection = %s",
+        connection,
+    )
 
 
 def paused(tx: Transaction, connection: str) -> bool:
