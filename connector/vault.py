@@ -1,5 +1,7 @@
 """Raw bodies at rest: sealed with a key derived from HEARBACK_SECRET_KEY (promise P10)."""
 
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -34,6 +36,7 @@ class Vault:
         derived = [_derive(material) for material in materials]
         self._current = derived[0][0]
         self._ciphers = {key_id: AESGCM(key) for key_id, key in derived}
+        self._hashing = [_expand(material, b"hearback marks", 32) for material in materials]
 
     def seal(self, delivery: UUID, head: Mapping[str, Mapping[str, str]], body: bytes) -> bytes:
         """Encrypt head (headers, query) and body; the delivery's id is bound in, so rows cannot be swapped."""
@@ -41,6 +44,14 @@ class Vault:
         nonce = os.urandom(_NONCE)
         sealed = self._ciphers[self._current].encrypt(nonce, first_line + b"\n" + body, delivery.bytes)
         return self._current + nonce + sealed
+
+    def marks(self, *parts: str) -> tuple[bytes, ...]:
+        """Return keyed hashes of a text in parts, one for each key; the first is the one to store.
+
+        Without HEARBACK_SECRET_KEY nobody can try out addresses and numbers on them.
+        """
+        text = json.dumps(parts, ensure_ascii=True).encode()
+        return tuple(hmac.digest(key, text, hashlib.sha256) for key in self._hashing)
 
     def open(self, delivery: UUID, sealed: bytes) -> tuple[dict[str, dict[str, str]], bytes]:
         """Decrypt what `seal` made.
@@ -79,6 +90,12 @@ def _derive(material: str) -> tuple[bytes, bytes]:
 
 def _expand(material: str, purpose: str, length: int) -> bytes:
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose.encode()).derive(material.encode())
+    derived = _expand(material, b"hearback delivery body", 32 + _KEY_ID)
+    return derived[32:], derived[:32]
+
+
+def _expand(material: str, purpose: bytes, length: int) -> bytes:
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(material.encode())
 
 
 def secret_key(environ: Mapping[str, str], folder: Path) -> str:

@@ -24,6 +24,7 @@ class Capability(StrEnum):
 
     WEBHOOKS = "parse_webhook"
     CHANGE_FEED = "changes_since"
+    ERASE = "erase"
 
 
 class Adapter(ABC):
@@ -83,6 +84,14 @@ class Adapter(ABC):
         An unchanged cursor means: caught up.
         """
         raise self._lacks(Capability.CHANGE_FEED)
+
+    def erase(self, refs: Sequence[RecordRef]) -> Sequence[WriteResult | ConnectorError]:  # noqa: ARG002 - the default says no
+        """Remove all that records of one object type, at most `batch_size`, say of a person; answers in order.
+
+        A record that is gone already is UNCHANGED, so that sending twice is harmless. What a CRM cannot remove at
+        once it must at least no longer show.
+        """
+        raise self._lacks(Capability.ERASE)
 
     def _lacks(self, capability: Capability) -> UnsupportedCapability:
         return UnsupportedCapability(f"{type(self).__name__} has no {capability.value}")

@@ -27,6 +27,9 @@ COMMANDS = {
     "rules": "rules:rules",
     "users": "users:users",
     "verify": "verifying:verify",
+    "consents": "rights:consents",
+    "export": "rights:export",
+    "erase": "rights:erase",
     "demo": "demo:demo",
 }
 

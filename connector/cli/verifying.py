@@ -70,5 +70,7 @@ def _tell(report: flow.Report) -> None:
         f"{report.decisions} decisions taken again, {report.seals} seals checked: "
         + (f"{len(report.problems)} problems." if report.problems else "all as they were written.")
     )
+    if report.erased:
+        click.echo(f"{report.erased} of them are about people who were erased since: erased, and as they were written.")
     if report.newest:
         click.echo(f"Newest seal: {report.newest} (keep a copy elsewhere, and give it next time with --seal)")

@@ -5,7 +5,7 @@ import random
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -17,12 +17,16 @@ from connector.errors import (
     OutcomeUnknown,
     UnexpectedAnswer,
 )
+from connector.flows import marks
 from connector.flows.retry import NextStep, RetryPolicy
+from connector.flows.vanishing import erased
 from connector.model.crm import ObjectType, Outcome, RecordRef, Upsert, Value, WriteResult
 from connector.services import Services
 from connector.settings.values import Mode
-from connector.store import commands
+from connector.store import commands, erasure, suppression
 from connector.store.commands import LEASE, Done, Failed, Leased
+from connector.store.erasure import ERASE
+from connector.store.suppression import Suppressed
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +88,12 @@ def _take(services: Services, adapter: Adapter, connection: str, object_type: Ob
 
 def _answers(adapter: Adapter, load: Load) -> dict[UUID, Answer]:
     """Look, then send; every command has an answer at the end."""
+    erasing = [command for command in load.leased if command.purpose == ERASE]
+    writing = replace(load, leased=[command for command in load.leased if command.purpose != ERASE])
+    return _written(adapter, writing) | erased(adapter, load.object_type, erasing)
+
+
+def _written(adapter: Adapter, load: Load) -> dict[UUID, Answer]:
     try:
         answers = _looked_up(adapter, load)
         ready = []
@@ -155,10 +165,12 @@ def _sent(adapter: Adapter, load: Load, ready: Sequence[tuple[Leased, Upsert]]) 
 
 def _record(services: Services, adapter: Adapter, load: Load, answers: Mapping[UUID, Answer]) -> None:
     now = datetime.now(UTC)
-    done, failed = [], []
+    done, failed, gone = [], [], []
     for command in load.leased:
         answer = answers[command.id]
-        if isinstance(answer, WriteResult):
+        if isinstance(answer, WriteResult) and command.purpose == ERASE:
+            gone.append((command.id, command.key, (load.connection, str(load.object_type), answer.ref.id)))
+        elif isinstance(answer, WriteResult):
             done.append(Done(command, answer.ref.id, str(answer.outcome), fingerprint(command.fields)))
         else:
             failed.append(_failed(adapter, command, answer, now))
@@ -166,6 +178,9 @@ def _record(services: Services, adapter: Adapter, load: Load, answers: Mapping[U
     with services.store.transaction() as tx:
         commands.finish(tx, load.connection, services.worker, done)
         commands.fail(tx, services.worker, failed)
+        erasure.close_commands(tx, load.connection, gone)
+        kept_out = marks.hashed(services.vault, [marks.of_record(*ref) for _, _, ref in gone if ref[2]])
+        suppression.suppress(tx, [Suppressed(mark, "record") for mark in kept_out])
         if rests:
             _, wait = POLICY.next_step(rests[0], 1)
             commands.pause(tx, load.connection, until=now + wait, reason=str(rests[0]))
@@ -174,7 +189,7 @@ def _record(services: Services, adapter: Adapter, load: Load, answers: Mapping[U
         extra={
             "connection": load.connection,
             "type": str(load.object_type),
-            "done": len(done),
+            "done": len(done) + len(gone),
             "failed": len(failed),
             "errors": sorted({type(a).__name__ for a in answers.values() if isinstance(a, ConnectorError)}),
         },

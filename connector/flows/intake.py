@@ -3,17 +3,29 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from connector.flows import answering, at_once, held, read, route, screen, write
+from connector.flows import answering, at_once, forgotten, held, read, route, screen, write
 from connector.flows.answering import Mailed
 from connector.flows.batches import work_off
-from connector.flows.read import Aside, Prepared, Unfetched
+from connector.flows.read import Aside, Prepared, Unfetched, Withdrawn
 from connector.flows.route import Batch
 from connector.model.delivery import Fate
 from connector.services import Active, Services
-from connector.store import Transaction, commands, deliveries, fetches, leads
+from connector.store import Transaction, commands, consents, deliveries, fetches, leads
+from typing import NamedTuple
+
+from connector.flows.consents import events_of
 from connector.store.deliveries import Finished, StoredDelivery
 
 BATCH = 200
+
+
+class Heard(NamedTuple):
+    """What the deliveries of a batch say."""
+
+    prepared: list[Prepared]
+    asides: list[Aside]
+    rejected: list[Finished]
+    withdrawn: list[Withdrawn]
 
 
 def work(services: Services) -> int:
@@ -27,8 +39,20 @@ def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDeliver
     fresh, newer, repeated = _dedupe(tx, prepared)
     finished.extend(repeated)
     answering.record(tx, active.settings, fresh, mailed)
+    heard = _read_all(services, active, claimed)
+    applied = forgotten.withdraw(services, tx, heard.withdrawn)
+    with_leads = {p.delivery.id for p in heard.prepared}
+    finished = [*heard.rejected, *(each for each in applied if each.id not in with_leads)]
+    sifted = forgotten.sift(services, tx, heard.prepared, heard.asides)
+    finished.extend(sifted.finished)
+    for aside in sifted.asides:
+        deliveries.quarantine(tx, aside.delivery.id, aside.reason)
+    fresh, newer, repeated = _dedupe(tx, sifted.prepared)
+    finished.extend(repeated)
+    said = list(newer)
     if fresh:
-        batch = _route(tx, active, fresh)
+        batch, joined = _route(tx, active, fresh)
+        said.extend(joined)
         if batch.edited:
             held.announce(services, tx)
         if any(held.wakes_soon(lead.wake_at, tx.now()) for lead in batch.new_leads):
@@ -40,11 +64,13 @@ def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDeliver
         finished.append(Finished(p.delivery.id, Fate.UPDATED))
         if update(tx, p, lead):
             held.announce(services, tx)
+    consents.record(tx, events_of(said))
     deliveries.finish(tx, finished)
     tx.after_commit(lambda: services.wake("commands"))
 
 
-def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> Batch:
+def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> tuple[Batch, list[tuple[Prepared, UUID]]]:
+    """Find owners; return what was written and which lead each submission went to."""
     matched = route.match_all(tx, active, fresh)
     book = route.load_book(tx, active)
     # Whoever waits comes first, also for room that opened a moment ago.
@@ -111,6 +137,25 @@ def _read_all(
             # Whom nobody can reach has answered all the same.
             answering.record(tx, active.settings, known, mailed)
     return prepared, finished, mailed
+    deliveries.link_keys(tx, [(p.delivery.source, p.key, lead, p.submission.version) for p, lead in joined])
+    return batch, [(m.prepared, m.joins or m.prepared.id) for m in matched]
+
+
+def _read_all(services: Services, active: Active, claimed: list[StoredDelivery]) -> Heard:
+    heard = Heard([], [], [], [])
+    for stored in claimed:
+        outcome = read.read(services, active.settings, stored)
+        if isinstance(outcome, Aside):
+            heard.asides.append(outcome)
+            continue
+        heard.withdrawn.extend(each for each in outcome if isinstance(each, Withdrawn))
+        leads = [each for each in outcome if isinstance(each, Prepared)]
+        reachable = [p for p in leads if not read.unreachable(p.lead)]
+        heard.prepared.extend(reachable)
+        if not reachable and len(leads) == len(outcome):
+            reasons = [read.unreachable(p.lead) for p in leads] or ["the delivery holds no lead"]
+            heard.rejected.append(Finished(stored.id, Fate.REJECTED, reasons[0]))
+    return heard
 
 
 def _dedupe(

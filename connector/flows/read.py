@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
@@ -12,7 +12,7 @@ from connector.flows.signals import captcha_token, signals_of
 from connector.matching import person_keys
 from connector.model.delivery import AT_ONCE, Delivery
 from connector.model.identity import new_id
-from connector.model.lead import Lead, Submission
+from connector.model.lead import Lead, Submission, Withdrawal
 from connector.model.signals import Signal
 from connector.normalize import normalize
 from connector.screening.score import Verdict, judge
@@ -29,6 +29,16 @@ CONTENT_WINDOW = timedelta(minutes=10)
 CONTENT_PREFIX = "content:"
 #: By which channel a kind of source answers a mailing.
 CHANNELS: Mapping[str, str] = MappingProxyType({"cards": "card", "card_page": "page"})
+
+
+class Origin(NamedTuple):
+    """What a request says of where it came from."""
+
+    ip: str = ""
+    user_agent: str = ""
+    page: str = ""
+    #: The client's own name of the request.
+    idempotency_key: str = ""
 
 
 class Prepared(NamedTuple):
@@ -49,11 +59,14 @@ class Prepared(NamedTuple):
     captcha: str = ""
     #: `card` or `page` where it answers a mailing.
     channel: str = ""
+    #: When the person said it. An undated card is older than any wish to be forgotten.
+    spoke_at: datetime = datetime.min.replace(tzinfo=UTC)
+    origin: Origin = Origin()
 
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """A delivery that needs a person, with the reason in plain words."""
+    """A delivery that needs a person, with the reason in plain words, and what could be read of it."""
 
     delivery: StoredDelivery
     reason: str
@@ -76,6 +89,15 @@ def head_of(delivery: Delivery) -> dict[str, dict[str, str]]:
         "to": {"url": delivery.url},
     }
     return {**head, "fetched": dict(delivery.fetched)} if delivery.fetched else head
+    prepared: tuple[Prepared, ...] = ()
+
+
+class Withdrawn(NamedTuple):
+    """A vendor's notice in a delivery: the submission that came under this key must be erased."""
+
+    delivery: StoredDelivery
+    source: str
+    key: str
 
 
 def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
@@ -104,6 +126,9 @@ def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
 def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared] | Aside | Unfetched:
     """Read one delivery into leads, or say what must be fetched first, or why a person must look at it."""
     source = source_of(settings, stored.source)
+def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared | Withdrawn] | Aside:
+    """Read one delivery into leads and notices of erasure, or say why a person must look at it."""
+    source = _source(settings, stored.source)
     if source is None:
         return Aside(stored, f"source {stored.source!r} is not configured any more: add it again, then replay")
     try:
@@ -131,6 +156,38 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
         for position, submission in enumerate(submissions)
     ]
     return prepared if stored.verified == "released" else _judged(services, settings, source, delivery, prepared)
+        parsed = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
+    except UnreadableDelivery as err:
+        return Aside(stored, f"unreadable: {err}")
+    # Anybody may post a form with any query; cards come from our own command.
+    is_card = source.kind == "cards"
+    at_once = is_card and AT_ONCE.items() <= delivery.query.items()
+    heard = [
+        Withdrawn(stored, source.key, each.lead_key)
+        if isinstance(each, Withdrawal)
+        else _prepared(stored, position, each, settings, source)._replace(
+            at_once=at_once, spoke_at=_spoke_at(each, stored, is_card=is_card), origin=_origin(delivery)
+        )
+        for position, each in enumerate(parsed)
+    ]
+    leads = tuple(each for each in heard if isinstance(each, Prepared))
+    suspicions = [reason for each in leads for reason in each.submission.suspicions]
+    if suspicions and stored.verified != "released":
+        return Aside(stored, "; ".join(dict.fromkeys(suspicions)), leads)
+    return heard
+
+
+def _spoke_at(submission: Submission, stored: StoredDelivery, *, is_card: bool) -> datetime:
+    if submission.occurred_at is None and is_card:
+        return datetime.min.replace(tzinfo=UTC)
+    return min(submission.occurred_at or stored.received_at, stored.received_at)
+
+
+def _origin(delivery: Delivery) -> Origin:
+    said = delivery.headers
+    page = said.get("referer") or said.get("origin", "")
+    key = said.get("idempotency-key", "").strip('"')
+    return Origin(delivery.remote_ip or "", said.get("user-agent", ""), page, key)
 
 
 def _judged(

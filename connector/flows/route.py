@@ -316,9 +316,10 @@ def _attach_within(
 
 
 def merge(before: Lead, new: Lead) -> Lead:
-    """Fill what was not known from a later submission; what was known stays."""
+    """Fill what was not known from a later submission; what was known stays, but for what it says to a purpose."""
     blanks = {name: value for name, value in _said(new).items() if not getattr(before, name)}
-    return replace(before, **blanks)
+    newest = {consent.purpose: consent for consent in (*before.consents, *new.consents)}
+    return replace(before, **blanks | {"consents": tuple(newest.values())})
 
 
 def overlay(before: Lead, new: Lead) -> Lead:

@@ -8,18 +8,30 @@ from uuid import UUID
 
 from connector.adapters.base import Capability
 from connector.errors import ConfigurationError, ConnectorError
-from connector.flows import answers, followups, held, read
+from connector.flows import answers, followups, held, marks, told
 from connector.flows.batches import work_off
 from connector.flows.deliver import fingerprint
 from connector.flows.staff import person_of
 from connector.model.crm import CrmEvent, EventType, ObjectType, Record, Value
 from connector.model.delivery import Fate
 from connector.services import Services
-from connector.store import Transaction, deliveries, events, leads, ledger, mirror, responses, sync
+from connector.store import (
+    Transaction,
+    deliveries,
+    erasure,
+    events,
+    leads,
+    ledger,
+    mirror,
+    responses,
+    suppression,
+    sync,
+)
 from connector.store.deliveries import CRM_PREFIX, Finished, StoredDelivery
 from connector.store.events import Event
 from connector.store.leads import LeadRow
 from connector.store.mirror import MirrorRow
+from connector.store.suppression import Mark
 from connector.store.sync import Bound
 
 BATCH = 20
@@ -58,6 +70,7 @@ def poll(services: Services, connection: str) -> int:
             cursor = sync.cursor(tx, connection)
         changes, following = adapter.changes_since(cursor)
         with services.store.transaction() as tx:
+            suppression.share(tx)
             apply(services, tx, connection, changes)
             sync.advance(tx, connection, following)
         seen += len(changes)
@@ -67,16 +80,36 @@ def poll(services: Services, connection: str) -> int:
 
 
 def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDelivery]) -> None:
-    parsed = _parse_all(services, tx, claimed)
-    told: dict[str, list[CrmEvent]] = defaultdict(list)
+    parsed = _known_only(services, tx, _parse_all(services, tx, claimed))
+    by_connection: dict[str, list[CrmEvent]] = defaultdict(list)
     for connection, changes in parsed.values():
-        told[connection].extend(changes)
-    news = _take_up(tx, told)
+        by_connection[connection].extend(changes)
+    news = _take_up(tx, by_connection)
     finished = []
     for delivery, (connection, changes) in parsed.items():
         applied = _apply_all(services, tx, news[connection], changes)
         finished.append(Finished(delivery, Fate.APPLIED, f"{applied} of {len(changes)} events were news"))
     deliveries.finish(tx, finished)
+
+
+def _known_only(
+    services: Services, tx: Transaction, parsed: dict[UUID, tuple[str, list[CrmEvent]]]
+) -> dict[UUID, tuple[str, list[CrmEvent]]]:
+    """Note whom deliveries speak of; leave out who was erased, with the bodies that speak of them."""
+    noted = {
+        (mark, delivery)
+        for delivery, (connection, changes) in parsed.items()
+        for mark in marks.hashed(services.vault, told.marks_of(connection, changes))
+    }
+    suppression.note(tx, [Mark(mark, delivery, 0, noted=True) for mark, delivery in noted])
+    kept = {
+        delivery: (connection, told.known(services, tx, connection, changes))
+        for delivery, (connection, changes) in parsed.items()
+    }
+    touched = [delivery for delivery, (_, changes) in kept.items() if changes != parsed[delivery][1]]
+    if touched:
+        erasure.drop_bodies(tx, sorted(touched))
+    return kept
 
 
 def _parse_all(
@@ -91,8 +124,7 @@ def _parse_all(
             deliveries.quarantine(tx, stored.id, f"connection {connection!r} is not configured any more")
             continue
         try:
-            adapter = services.adapter(settings, connection)
-            parsed[stored.id] = connection, adapter.parse_webhook(read.open_delivery(services, stored))
+            parsed[stored.id] = connection, told.events_of(services, settings, stored)
         except (ConnectorError, ConfigurationError) as err:
             deliveries.quarantine(tx, stored.id, f"unreadable: {err}")
     return parsed
@@ -103,8 +135,9 @@ def apply(services: Services, tx: Transaction, connection: str, changes: Sequenc
 
     Applying an event twice, or after a later one, changes nothing.
     """
-    news = _take_up(tx, {connection: changes})[connection]
-    return _apply_all(services, tx, news, changes)
+    known = told.known(services, tx, connection, changes)
+    news = _take_up(tx, {connection: known})[connection]
+    return _apply_all(services, tx, news, known)
 
 
 def _apply_all(services: Services, tx: Transaction, news: News, changes: Sequence[CrmEvent]) -> int:

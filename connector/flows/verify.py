@@ -44,20 +44,26 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The outcome for one part."""
+    """The outcome for one part. `erased` decisions are about people who were erased since."""
 
     decisions: int
     problems: tuple[Problem, ...]
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The outcome as a whole. `newest` is the last seal in hex, to compare with a copy kept elsewhere."""
+    """The outcome as a whole. `newest` is the last seal in hex, to compare with a copy kept elsewhere.
+
+    Of the `erased` decisions the leads are gone, and with their salts what ties a record to what they said; the
+    records hold no personal data and are taken again like all others.
+    """
 
     decisions: int
     seals: int
     newest: str
     problems: tuple[Problem, ...]
+    erased: int = 0
 
 
 def verify(
@@ -75,16 +81,17 @@ def verify(
         chain = seals.every(tx)
         total = ledger.decisions(tx)
     parts = list(_parts(chain, total))
-    done = 0
+    done = erased = 0
     problems = list(_gaps(chain, total))
     if kept and kept not in {seal.digest.hex() for seal in chain}:
         problems.append(Problem(0, "the seal kept elsewhere is not in the chain: decisions were sealed anew"))
     for checked in _each(url, parts, processes):
         done += checked.decisions
+        erased += checked.erased
         problems += checked.problems
         progress(done, total)
     newest = chain[-1].digest.hex() if chain else ""
-    return Report(done, len(chain), newest, tuple(sorted(problems, key=lambda problem: problem.seq)))
+    return Report(done, len(chain), newest, tuple(sorted(problems, key=lambda problem: problem.seq)), erased)
 
 
 def again(url: str, first: int, last: int, *, processes: int = 1) -> tuple[Problem, ...]:
@@ -149,11 +156,12 @@ class Checker:
         with self._store.transaction() as tx:
             rows = decisions.between(tx, part.first, part.last)
             problems = [Problem(row.seq, what) for row in rows if (what := self._fault(tx, row))]
+            erased = decisions.erased(tx, part.first, part.last)
         missing = sorted(set(range(part.first, part.last + 1)) - {row.seq for row in rows})
         problems += [Problem(seq, "the decision is missing") for seq in missing]
         if part.seal is not None and seal_of(part.before, [row.digest for row in rows]) != part.seal:
             problems.append(Problem(part.last, f"the seal over {part.first} to {part.last} is broken"))
-        return Checked(len(rows), tuple(problems))
+        return Checked(len(rows), tuple(problems), erased)
 
     def _fault(self, tx: Transaction, row: DecisionRow) -> str:
         """Return what is wrong with a decision, "" when nothing is."""

@@ -32,11 +32,25 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A person allowed (or refused) one purpose, with the text they saw."""
+    """A person allowed (or refused) one purpose, with the text they saw.
+
+    `ticked` is the state the box was shown in, None where the sender does not tell. `basis` is the lawful basis the
+    sender names. `form_version` and `url` say which form, on which page.
+    """
 
     purpose: str
     given: bool
     text: str = ""
+    channel: str = ""
+    basis: str = "consent"
+    form_version: str = ""
+    ticked: bool | None = None
+    url: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether it may be acted upon: a box that was ticked already proves nothing (I31)."""
+        return self.given and self.ticked is not True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,13 @@ class Submission:
     captcha: Mapping[str, str] = field(default_factory=dict)
     #: Keys under which later news of the same submission may come (the vendor gives it a new id each time).
     also_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A vendor's notice that a submission must be erased; `lead_key` is the key it came under."""
+
+    lead_key: str
 
 
 @dataclass(frozen=True, slots=True)

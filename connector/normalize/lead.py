@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from connector.model.lead import Lead, Submission
+from connector.model.lead import Consent, Lead, Submission
 from connector.model.postal import DIGITS, postal_key
 from connector.model.text import clean, one_line
 from connector.normalize.company import company_domain
@@ -100,6 +100,7 @@ def normalize(submission: Submission, *, source: str, default_country: str) -> L
         attribution=submission.attribution,
         consents=submission.consents,
         token=submission.token,
+        consents=tuple(Consent(c.purpose, c.counts, c.text) for c in submission.consents),
         notes=tuple(draft.notes),
     )
 

@@ -66,6 +66,17 @@ def between(tx: Transaction, first: int, last: int) -> list[DecisionRow]:
     return _rows(tx, "WHERE seq BETWEEN %s AND %s ORDER BY seq", first, last)
 
 
+def erased(tx: Transaction, first: int, last: int) -> int:
+    """Return how many of the decisions with these numbers are about leads that were erased."""
+    row = tx.one(
+        "SELECT count(*) FROM lead l JOIN decision d ON d.lead_id = l.id "
+        "WHERE l.erased_at IS NOT NULL AND d.seq BETWEEN %s AND %s",
+        first,
+        last,
+    )
+    return int(row[0]) if row else 0
+
+
 def records(tx: Transaction, first: int, last: int) -> list[str]:
     """Return the records of the decisions with these numbers, both ends included, in order."""
     return [

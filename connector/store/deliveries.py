@@ -8,6 +8,7 @@ from uuid import UUID
 
 from connector.model.delivery import Fate
 from connector.store.database import Transaction
+from connector.store.suppression import SHARED
 
 #: Sources that are CRM connections are named `crm:<connection>`.
 CRM_PREFIX = "crm:"
@@ -69,13 +70,14 @@ SELECT d.id, b.sealed FROM delivery d JOIN delivery_body b ON b.delivery_id = d.
 WHERE d.id = ANY(%s)
 """
 
-_CLAIM = """
+_CLAIM = f"""
 SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed
-FROM (SELECT * FROM delivery WHERE state = 'stored' AND kind = %s ORDER BY received_at, id LIMIT %s
+FROM (SELECT {SHARED}) taking_in,
+     (SELECT * FROM delivery WHERE state = 'stored' AND kind = %s ORDER BY received_at, id LIMIT %s
       FOR UPDATE SKIP LOCKED) d
 LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received_at
 ORDER BY d.received_at, d.id
-"""
+"""  # noqa: S608 (constants only)
 
 _LATEST = """
 SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed
@@ -84,10 +86,12 @@ LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received
 """
 
 _CLAIM_ONE = """
+_CLAIM_ONE = f"""
 SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed
-FROM (SELECT * FROM delivery WHERE state = 'stored' AND id = %s FOR UPDATE SKIP LOCKED) d
+FROM (SELECT {SHARED}) taking_in,
+     (SELECT * FROM delivery WHERE state = 'stored' AND id = %s FOR UPDATE SKIP LOCKED) d
 LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received_at
-"""
+"""  # noqa: S608 (constants only)
 
 _FINISH = """
 UPDATE delivery SET state = 'done', fate = f.fate, reason = f.reason, first_delivery = f.first,
@@ -186,7 +190,10 @@ def by_idempotency_key(tx: Transaction, client: str, key: str) -> tuple[UUID, by
 
 
 def claim(tx: Transaction, kind: str, limit: int) -> list[StoredDelivery]:
-    """Lock up to `limit` stored deliveries of a kind (`lead`, `crm`), oldest first; a crash gives them back."""
+    """Lock up to `limit` stored deliveries of a kind (`lead`, `crm`), oldest first; a crash gives them back.
+
+    An erasure that begins meanwhile waits for this transaction, and what began before is seen in it.
+    """
     return [_stored(*row) for row in tx.all(_CLAIM, kind, limit)]
 
 
@@ -222,6 +229,14 @@ def stored(tx: Transaction, delivery: UUID) -> StoredDelivery | None:
     """Return one delivery with its sealed body, whatever its state, without a lock."""
     row = tx.one(_STORED, delivery)
     return _stored(*row) if row else None
+def by_ids(tx: Transaction, ids: Sequence[UUID]) -> list[StoredDelivery]:
+    """Return deliveries with their bodies, in order of their ids; nothing is locked."""
+    query = (
+        "SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed FROM delivery d "
+        "LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received_at "
+        "WHERE d.id = ANY(%s) ORDER BY d.id"
+    )
+    return [_stored(*row) for row in tx.all(query, list(ids))]
 
 
 def count_failure(tx: Transaction, delivery: UUID, limit: int, reason: str) -> None:
@@ -252,7 +267,7 @@ def replay(tx: Transaction, delivery: UUID) -> bool:
 
 
 def dedupe(
-    tx: Transaction, claims: Sequence[tuple[str, str, UUID, UUID, int]], window: timedelta
+    tx: Transaction, claims: Sequence[tuple[str, str, UUID, UUID | None, int]], window: timedelta
 ) -> dict[tuple[str, str], tuple[UUID, UUID | None, int]]:
     """Claim (source, key, delivery, lead, version) and return those taken before: first delivery, lead, version.
 

@@ -38,6 +38,7 @@ _FEED_PAGE = 500
 _OUTCOMES = {
     "created": Outcome.CREATED,
     "updated": Outcome.UPDATED,
+    "deleted": Outcome.UPDATED,
     "unchanged": Outcome.UNCHANGED,
     "duplicate": Outcome.LINKED,
 }
@@ -46,7 +47,7 @@ _OUTCOMES = {
 class SandboxAdapter(Adapter):
     """Speaks to one sandbox CRM. `webhook_secrets` are all valid at once, as during a rotation."""
 
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.WEBHOOKS, Capability.CHANGE_FEED})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
     batch_size: ClassVar[int] = 200
     keyed: ClassVar[frozenset[ObjectType]] = frozenset({ObjectType.LEAD, ObjectType.DEAL})
     search_lag: ClassVar[float] = 2.0
@@ -135,6 +136,17 @@ class SandboxAdapter(Adapter):
         except (KeyError, TypeError, ValueError, AttributeError) as err:
             reason = type(err).__name__
         raise UnexpectedAnswer(f"changes: a change cannot be read: {reason}")
+
+    def erase(self, refs: Sequence[RecordRef]) -> Sequence[WriteResult | ConnectorError]:
+        """Delete records with everything they held."""
+        if not refs:
+            return []
+        if len(refs) > self.batch_size or len({ref.object_type for ref in refs}) != 1:
+            raise UnsupportedCapability(f"erase {self.batch_size} records of one type in one call at most")
+        object_type = refs[0].object_type
+        ids = [_checked_id(ref.id) for ref in refs]
+        answers = self._client.erase(self._mapping(object_type).name, ids)
+        return [_result(object_type, answer) for answer in answers]
 
     def _type_of(self, commands: Sequence[Upsert]) -> ObjectType:
         types = {command.object_type for command in commands}

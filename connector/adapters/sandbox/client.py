@@ -31,11 +31,11 @@ class SandboxClient:
             OutcomeUnknown: also where the answers do not fit the records.
         """
         body = b'{"records":[' + b",".join(records) + b"]}"
-        answer = self._http.write("POST", f"/api/batch/{object_}", body)
-        results = _list(answer, "results")
-        if len(results) != len(records):
-            raise answer.unreadable(f"{len(results)} results for {len(records)} records")
-        return results
+        return _results(self._http.write("POST", f"/api/batch/{object_}", body), len(records))
+
+    def erase(self, object_: str, ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """Delete records with all they held; return the answers in order."""
+        return _results(self._http.write("POST", f"/api/erase/{object_}", orjson.dumps({"ids": list(ids)})), len(ids))
 
     def fetch(self, object_: str, id_: str) -> Mapping[str, Any]:
         """Return one record."""
@@ -68,6 +68,13 @@ class SandboxClient:
         """Return one page of the change feed and the next cursor."""
         answer = self._http.read("/api/changes", params={"cursor": cursor, "limit": str(limit)})
         return _list(answer, "changes"), str(_object(answer).get("cursor", cursor))
+
+
+def _results(answer: Answer, records: int) -> Sequence[Mapping[str, Any]]:
+    results = _list(answer, "results")
+    if len(results) != records:
+        raise answer.unreadable(f"{len(results)} results for {records} records")
+    return results
 
 
 def _object(answer: Answer) -> Mapping[str, Any]:

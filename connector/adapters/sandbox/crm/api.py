@@ -76,6 +76,8 @@ class Api:
                 return self._feed(request)
             case ("POST", "api", "batch", object_):
                 return self._batch(request, object_)
+            case ("POST", "api", "erase", object_):
+                return self._erase(request, object_)
             case ("POST", "api", "search", object_):
                 return self._search(request, object_)
             case ("GET", "api", object_):
@@ -149,6 +151,16 @@ class Api:
         result = self._store.delete(request.entry, shape_of(object_), id_)
         self._changed()
         return Reply(200, result.as_json(), logged=True)
+
+    def _erase(self, request: Request, object_: str) -> Reply:
+        ids = _json(request).get("ids")
+        if not isinstance(ids, list) or not all(isinstance(id_, str) and ID.fullmatch(id_) for id_ in ids):
+            raise Refusal("INVALID_BODY", "ids is a list of ids", fields=("ids",))
+        if len(ids) > MOST_RECORDS:
+            raise Refusal("TOO_MANY_RECORDS", f"at most {MOST_RECORDS} records", status=413)
+        results = self._store.erase(request.entry, shape_of(object_), ids)
+        self._changed()
+        return Reply(200, {"results": [result.as_json() for result in results]}, logged=True)
 
     def _fetch(self, object_: str, id_: str) -> Reply:
         record = self._store.fetch(shape_of(object_).object, id_)

@@ -103,6 +103,11 @@ class Snapshot:
         row = self._by_id.get(id_)
         return row if row is not None and row.object == object_ and not row.deleted else None
 
+    def held(self, object_: str, id_: str) -> Row | None:
+        """Return a record of that object, a deleted one too."""
+        row = self._by_id.get(id_)
+        return row if row is not None and row.object == object_ else None
+
     def taken(self, id_: str) -> bool:
         """Tell whether an id was ever given."""
         return id_ in self._by_id
@@ -144,6 +149,14 @@ class Write:
         """Delete one record."""
         row = self._existing(id_)
         self._put(Row(row.id, row.object, row.fields, deleted=True), "deleted")
+        return Result("deleted", id_)
+
+    def erase(self, id_: str) -> Result:
+        """Empty one record and delete it, unless it is empty already."""
+        row = self._snapshot.held(self._shape.object, id_)
+        if row is None or not row.fields:
+            return Result("unchanged", id_)
+        self._put(Row(row.id, row.object, {}, deleted=True), "deleted")
         return Result("deleted", id_)
 
     def _apply(self, item: Item) -> Result:

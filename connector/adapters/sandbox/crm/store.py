@@ -179,6 +179,14 @@ class Store:
         item = Item({}, id=id_)
         return self._transact(entry, shape, [item], lambda write: [write.delete(id_)])[0]
 
+    def erase(self, entry: Entry, shape: Shape, ids: Sequence[str]) -> list[Result]:
+        """Delete records with all they held, deleted ones too, and what webhooks were still to tell of them."""
+        items = [Item({}, id=id_) for id_ in ids]
+        results = self._transact(entry, shape, items, lambda write: [write.erase(id_) for id_ in ids])
+        with self._pool.connection() as conn:
+            conn.execute("UPDATE sandbox.webhook_outbox SET fields = '{}' WHERE record_id = ANY(%s)", (list(ids),))
+        return results
+
     def _transact(
         self,
         entry: Entry,

@@ -1,0 +1,165 @@
+"""Find everything that is held of a person: by their leads, by keyed hashes, and by reading what has none."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from urllib.parse import unquote_plus
+from uuid import UUID
+
+from connector.errors import ConfigurationError, ConnectorError, HearbackError, UnreadableDelivery
+from connector.flows import marks, read, told
+from connector.flows.marks import Parts
+from connector.flows.read import Aside, Prepared
+from connector.normalize.email import read_email
+from connector.normalize.phone import read_phone
+from connector.services import Services
+from connector.settings.values import Settings
+from connector.store import Transaction, deliveries, tracing
+from connector.store.deliveries import StoredDelivery
+from connector.store.erasure import Found, Ref
+from connector.store.tracing import Fact
+
+PAGE = 200
+#: Digits of a number that stand in every way of writing it.
+_LOCAL_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody by what names them; `phones` and `names` grow with the leads that are found.
+
+    With `by_phone` a number was asked for and no e-mail is known: it names them by itself.
+    """
+
+    emails: frozenset[str] = frozenset()
+    phones: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    by_phone: bool = False
+
+    def firm_marks(self) -> list[Parts]:
+        """Return the marks that need nothing but what was asked for."""
+        found: list[Parts] = [("email", email) for email in sorted(self.emails)]
+        if self.by_phone:
+            found += [("phone", phone) for phone in sorted(self.phones)]
+        return found + [marks.of_caller(phone, "") for phone in sorted(self.phones)]
+
+    def all_marks(self) -> list[Parts]:
+        """Return every mark a submission of theirs may have."""
+        return self.firm_marks() + [
+            marks.of_caller(phone, name) for phone in sorted(self.phones) for name in sorted(self.names)
+        ]
+
+
+def person(services: Services, email: str, phone: str) -> Person:
+    """Return who is meant, e-mail and number in the form they are stored in.
+
+    Raises:
+        HearbackError: one of them cannot be read, or the number belongs to several people.
+    """
+    settings = services.current().settings
+    emails = frozenset(filter(None, [read_email(email)])) if email else frozenset()
+    if email and not emails:
+        raise HearbackError("the e-mail given is not one: write it like name@company.com")
+    number = read_phone(phone, settings.country) if phone else None
+    if phone and number is None:
+        raise HearbackError("the phone number given is not one: write it with its country, like +49 40 5550100")
+    phones = frozenset([number.number]) if number else frozenset()
+    if emails:
+        return Person(emails, phones)
+    with services.store.transaction() as tx:
+        named = {fact.email for fact in tracing.leads_of(tx, [], phones)} - {""}
+    if len(named) > 1:
+        raise HearbackError(f"{len(named)} people with different e-mails share this number: give the e-mail too")
+    return Person(frozenset(named), phones, by_phone=not named)
+
+
+def find(services: Services, tx: Transaction, who: Person, extra: Iterable[UUID]) -> tuple[Person, Found]:
+    """Return everything held of a person, and the person with the numbers and names found on the way."""
+    facts = [fact for fact in tracing.leads_of(tx, who.emails, who.phones) if _is(who, fact)]
+    found = {fact.lead for fact in facts}
+    # A lead found by a hash may name a number by which more is found.
+    for _ in range(2):
+        who = more_of(who, facts)
+        known = tracing.by_marks(tx, marks.sought(services.vault, who.all_marks()))
+        facts = tracing.facts(tx, found | known.leads)
+        found = {fact.lead for fact in facts}
+    who = more_of(who, facts)
+    records = tracing.mirrored(tx, who.emails, who.phones, {name.lower() for name in who.names} | {""})
+    return who, complete(services, tx, found, known.deliveries | frozenset(extra), records)
+
+
+def complete(
+    services: Services, tx: Transaction, leads: Collection[UUID], sent: Collection[UUID], records: Collection[Ref] = ()
+) -> Found:
+    """Add what hangs on leads: deliveries, records in CRMs, and the news that speaks of those records."""
+    found = tracing.complete(tx, leads, sent, records)
+    refs = [marks.of_record(*ref) for ref in sorted(found.records | found.linked)]
+    news = tracing.by_marks(tx, marks.sought(services.vault, refs)).deliveries
+    return replace(found, deliveries=found.deliveries | news)
+
+
+def more_of(who: Person, facts: Iterable[Fact]) -> Person:
+    """Add the numbers and last names of a person's leads."""
+    facts = list(facts)
+    return replace(
+        who,
+        phones=who.phones | {fact.phone for fact in facts if fact.phone},
+        names=who.names | {fact.last_name for fact in facts if fact.last_name},
+    )
+
+
+def _is(who: Person, fact: Fact) -> bool:
+    """Tell whether a lead found by number or by an earlier address is theirs: it names no other e-mail for a number."""
+    return fact.email in who.emails or not fact.email or fact.phone not in who.phones
+
+
+def scan(services: Services, who: Person, progress: Callable[[int, int], None]) -> frozenset[UUID]:
+    """Read all deliveries of which nobody has noted whom they speak of; return those of this person."""
+    found: set[UUID] = set()
+    after, done = UUID(int=0), 0
+    while True:
+        with services.store.transaction() as tx:
+            settings = services.active(tx).settings
+            page = tracing.unmarked(tx, after, PAGE)
+            stored_page = deliveries.by_ids(tx, page)
+        for stored in stored_page:
+            if _speaks_of(services, settings, stored, who):
+                found.add(stored.id)
+        done += len(page)
+        progress(done, done + PAGE if len(page) == PAGE else done)
+        if len(page) < PAGE:
+            return frozenset(found)
+        after = page[-1]
+
+
+def _speaks_of(services: Services, settings: Settings, stored: StoredDelivery, who: Person) -> bool:
+    wanted = set(who.all_marks())
+    try:
+        said = _told(services, settings, stored) if told.is_news(stored) else _read(services, settings, stored)
+    except (ConnectorError, ConfigurationError, UnreadableDelivery):
+        said = []
+    if wanted.intersection(said):
+        return True
+    return not said and _mentions(read.open_delivery(services, stored).body, who)
+
+
+def _read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Parts]:
+    outcome = read.read(services, settings, stored)
+    heard = outcome.prepared if isinstance(outcome, Aside) else [p for p in outcome if isinstance(p, Prepared)]
+    return [mark for p in heard for mark in marks.of_person(p.lead.email, p.lead.phone, p.lead.last_name)]
+
+
+def _told(services: Services, settings: Settings, stored: StoredDelivery) -> list[Parts]:
+    connection = stored.source.removeprefix(deliveries.CRM_PREFIX)
+    if connection not in settings.connections:
+        return []
+    return told.marks_of(connection, told.events_of(services, settings, stored))
+
+
+def _mentions(body: bytes, who: Person) -> bool:
+    """Tell whether a body nobody can read holds an e-mail or a number of the person, plainly or in a form's code."""
+    text = body.decode("utf-8", "replace").casefold()
+    digits = "".join(filter(str.isdigit, text))
+    texts = (text, unquote_plus(text), text.replace("\\u0040", "@"))
+    return any(email in each for email in who.emails for each in texts) or any(
+        phone[-_LOCAL_DIGITS:] in digits for phone in who.phones
+    )
