@@ -57,7 +57,7 @@ def _brief(row: dict[str, Any]) -> dict[str, Any]:
 @click.command()
 @_who
 def export(email: str, phone: str) -> None:
-    """Print everything that is held of a person, as JSON."""
+    """Print all that is held of a person."""
     with services_of() as services, bar("deliveries") as progress:
         held = exporting.export(services, _person(services, email, phone), progress)
     click.echo(json.dumps(held, ensure_ascii=False, indent=2, default=str))
@@ -70,9 +70,9 @@ def export(email: str, phone: str) -> None:
 @click.option("--by", "asked_by", default="", help="Who asked for it; your user name if not given.")
 @as_json
 def erase(email: str, phone: str, *, dry_run: bool, yes: bool, asked_by: str, as_json: bool) -> None:
-    """Erase a person: what they sent, what is known of them, and the records made of them in CRMs.
+    """Erase a person, here and in the CRMs.
 
-    Says in numbers what will go, and asks. Safe to run again after an interruption.
+    What they sent, what is known of them, and the records made of them. Says in numbers what will go, and asks. Safe to run again after an interruption.
     """
     with services_of() as services:
         person = _person(services, email, phone)

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from psycopg.errors import LockNotAvailable
 
-from connector.flows import sealing
+from connector.flows import erasing, retention, sealing
 from connector.screening.score import LIMIT
 from connector.services import Services
-from connector.store import captcha, screening, upkeep
+from connector.store import captcha, screening, suppression, upkeep
 
 #: How long suspects wait for somebody to release them (requirements I26, I32).
 SUSPECTS_KEPT = timedelta(days=14)
@@ -25,6 +25,9 @@ def work(services: Services) -> None:
     while _drop_old_keys(services):
         pass
     drop_suspects(services)
+        suppression.drop_past(tx)
+    retention.work(services)
+    erasing.work(services)
     sealing.work(services)
 
 

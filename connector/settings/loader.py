@@ -117,6 +117,7 @@ def load(
         ramp_up=routing.ramp_up,
         response=routing.response,
         alerts=about.alerts,
+        retention=about.retention,
     )
     document = to_document(settings)
     return Loaded(build(document), document, complaints.sorted(), found.lines)

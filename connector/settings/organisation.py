@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from marshmallow import ValidationError, fields
 
 from connector.model.lead import FIELDS
-from connector.settings import texts
+from connector.settings import privacy, texts
 from connector.settings.alerts import AlertsShape, alerts_of
 from connector.settings.complaints import Complaints, suggestion
 from connector.settings.dedupe import key_part
@@ -52,6 +52,7 @@ class Organisation:
     card_profiles: Mapping[str, CardProfile] = field(default_factory=dict)
     campaigns: Mapping[str, Campaign] = field(default_factory=dict)
     alerts: Alerts = field(default_factory=Alerts)
+    retention: Mapping[str, int] = field(default_factory=dict)
 
     def keys(self, section: str) -> frozenset[str] | None:
         """Return the keys of a section, also of broken entries; None if the file could not be read."""
@@ -193,6 +194,7 @@ class _Campaign(Shape):
 
 class _File(Shape):
     later: ClassVar[frozenset[str]] = frozenset({"privacy", "retention"})
+    later: ClassVar[frozenset[str]] = frozenset({"retention", "alerts"})
 
     organisation = fields.Nested(_About, required=True)
     public_url = Text(texts.web_address, required=True)
@@ -204,6 +206,7 @@ class _File(Shape):
     card_profiles = Keyed(fields.Nested(_CardProfile), texts.key, load_default=dict)
     campaigns = Keyed(fields.Nested(_Campaign), texts.key, load_default=dict)
     alerts = fields.Nested(AlertsShape, load_default=None)
+    privacy = privacy.SECTION
 
 
 def read_organisation(folder: Path, complaints: Complaints) -> Organisation:
@@ -221,6 +224,26 @@ def read_organisation(folder: Path, complaints: Complaints) -> Organisation:
     return organisation
 
 
+def check_kinds(
+    organisation: Organisation, adapters: Collection[str], kinds: Collection[str], complaints: Complaints
+) -> None:
+    """Complain about adapters and kinds of source that are not installed; an empty choice knows them all."""
+    page = organisation.page
+    if page is None:
+        return
+    for key, connection in organisation.connections.items():
+        if adapters and connection.adapter not in adapters:
+            line = page.line(("connections", key, "adapter"))
+            what = f"connections.{key}.adapter: '{connection.adapter}' is unknown"
+            complaints.add(FILE, line, what, "no such adapter is installed", suggestion(connection.adapter, adapters))
+    for key, source in organisation.sources.items():
+        if kinds and source.kind not in kinds:
+            line = page.line(("sources", key, "kind"))
+            what = f"sources.{key}.kind: '{source.kind}' is unknown"
+            complaints.add(FILE, line, what, "no code here reads such a source", suggestion(source.kind, kinds))
+    privacy.check_retention(organisation.retention, kinds, page, complaints)
+
+
 def _organisation(page: Page, data: dict[str, Any]) -> Organisation:
     about = data.get("organisation", {})
     plain = {name: data[name] for name in ("public_url", "publish", "csv_encoding") if name in data}
@@ -234,6 +257,7 @@ def _organisation(page: Page, data: dict[str, Any]) -> Organisation:
         api_keys=tuple(ApiKey(**each) for each in data.get("api_keys", ())),
         card_profiles={key: _profile(key, each) for key, each in data.get("card_profiles", {}).items()},
         campaigns={key: Campaign(key=key, **each) for key, each in data.get("campaigns", {}).items()},
+        retention=privacy.retention_of(data),
         **about,
         **plain,
     )

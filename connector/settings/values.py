@@ -10,6 +10,12 @@ from connector.model.people import Person, Team
 from connector.model.routing import RuleSet
 from connector.model.working import Leave, SpecialDay, Week
 
+#: In `Settings.retention`: what CRMs tell us, and every kind that is not named.
+CRM_NEWS = "crm"
+ALL_KINDS = "default"
+#: How many days bodies are kept where nothing is said (requirement I32: 30 to 90).
+KEPT_DAYS = 90
+
 
 class Mode(StrEnum):
     """Whether a connection is written to, or only shown what would be written."""
@@ -218,4 +224,6 @@ class Settings:
     #: None: nobody watches what becomes of an assignment.
     response: Response | None = None
     alerts: Alerts = field(default_factory=Alerts)
+    #: Days that bodies of deliveries are kept, by kind of source, `crm` and `default`.
+    retention: Mapping[str, int] = field(default_factory=dict)
     hash: str = ""

@@ -70,7 +70,10 @@ class FindsEverythingForNothing(ReferenceAdapter):
 
 
 class InventsEmptyRecords(ReferenceAdapter):
-    caught_by: ClassVar = {"a_record_that_is_not_there_is_not_found"}
+    caught_by: ClassVar = {
+        "a_record_that_is_not_there_is_not_found",
+        "an_erased_record_is_gone_and_erasing_it_again_is_harmless",
+    }
 
     def fetch(self, ref: RecordRef) -> Record:
         try:
@@ -88,7 +91,7 @@ class SaysUpdatedForCreated(ReferenceAdapter):
 
 
 class HasAnUndeclaredFlag(ReferenceAdapter):
-    capabilities: ClassVar = frozenset({Capability.WEBHOOKS})
+    capabilities: ClassVar = frozenset({Capability.WEBHOOKS, Capability.ERASE})
     caught_by: ClassVar = {
         "a_capability_is_declared_if_and_only_if_it_is_there[CHANGE_FEED]",
         "a_lack_is_said_out_loud",
@@ -96,9 +99,17 @@ class HasAnUndeclaredFlag(ReferenceAdapter):
 
 
 class HidesItsWebhooks(ReferenceAdapter):
-    capabilities: ClassVar = frozenset({Capability.CHANGE_FEED})
+    capabilities: ClassVar = frozenset({Capability.CHANGE_FEED, Capability.ERASE})
     caught_by: ClassVar = {
         "a_capability_is_declared_if_and_only_if_it_is_there[WEBHOOKS]",
+        "a_lack_is_said_out_loud",
+    }
+
+
+class HidesItsErasure(ReferenceAdapter):
+    capabilities: ClassVar = frozenset({Capability.WEBHOOKS, Capability.CHANGE_FEED})
+    caught_by: ClassVar = {
+        "a_capability_is_declared_if_and_only_if_it_is_there[ERASE]",
         "a_lack_is_said_out_loud",
     }
 
@@ -113,7 +124,7 @@ class DeclaresTooMuch(ReferenceAdapter):
 
 
 class LacksInSilence(ReferenceAdapter):
-    capabilities: ClassVar = frozenset({Capability.WEBHOOKS})
+    capabilities: ClassVar = frozenset({Capability.WEBHOOKS, Capability.ERASE})
     caught_by: ClassVar = HasAnUndeclaredFlag.caught_by
 
     def changes_since(self, cursor: str) -> tuple[list[CrmEvent], str]:
@@ -474,6 +485,20 @@ class NamesNoAccount(ReferenceAdapter):
     def check(self) -> Any:
         info = super().check()
         return type(info)("", info.api_version)
+
+
+class ErasesNothing(ReferenceAdapter):
+    caught_by: ClassVar = {"an_erased_record_is_gone_and_erasing_it_again_is_harmless"}
+
+    def _erased(self, ref: RecordRef) -> WriteResult | ConnectorError:
+        return WriteResult(ref, Outcome.UPDATED)
+
+
+class StumblesOverWhatIsGone(ReferenceAdapter):
+    caught_by: ClassVar = ErasesNothing.caught_by
+
+    def _erased(self, ref: RecordRef) -> WriteResult | ConnectorError:
+        return super()._erased(ref) if ref.id in self.crm.records else RecordNotFound("gone")
 
 
 MUTANTS = [

@@ -92,7 +92,7 @@ class DictCrm:
 class ReferenceAdapter(Adapter):
     """Keeps the contract, in steps that a mutant may replace one by one."""
 
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.WEBHOOKS, Capability.CHANGE_FEED})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
     batch_size: ClassVar[int] = 3
     keyed: ClassVar[frozenset[ObjectType]] = frozenset({ObjectType.LEAD, ObjectType.DEAL})
 
@@ -142,6 +142,15 @@ class ReferenceAdapter(Adapter):
             if following <= cursor:
                 raise UnexpectedAnswer("the page's cursor does not move")
             cursor = following
+
+    def erase(self, refs: Sequence[RecordRef]) -> Sequence[WriteResult | ConnectorError]:
+        self._call("write")
+        return [self._erased(ref) for ref in refs]
+
+    def _erased(self, ref: RecordRef) -> WriteResult | ConnectorError:
+        known = self.crm.records.pop(ref.id, None)
+        self.crm.log = [id_ for id_ in self.crm.log if id_ != ref.id]
+        return WriteResult(ref, Outcome.UPDATED if known else Outcome.UNCHANGED)
 
     def verify_webhook(self, delivery: Delivery) -> None:
         stamp, _, given = delivery.headers.get("x-signature", "").partition(":")

@@ -158,6 +158,8 @@ MISTAKES = [
     Mistake("an unsigned webhook", HEARBACK, "public_url:", "alerts: {webhook: {url: 'https://x.example'}}\npublic_url:", 6, ("alerts.webhook.secret: is missing",)),
     Mistake("an alert for nothing", HEARBACK, "public_url:", "alerts: {quarantine: 0}\npublic_url:", 6, ("not a whole number of at least 1",)),
     Mistake("key of a later version", HEARBACK, "public_url:", "retention: 30\npublic_url:", 6, ("not supported yet", "remove it")),
+    Mistake("retention beyond 90 days (I32)", HEARBACK, "public_url:", "privacy:\n  retention:\n    form: 120\npublic_url:", 8, ("no number of days from 30 to 90", "write a whole number")),
+    Mistake("retention of an unknown kind", HEARBACK, "public_url:", "privacy:\n  retention:\n    from: 60\npublic_url:", 8, ("no source is of this kind", "did you mean 'form'")),
     Mistake("missing key", HEARBACK, "public_url: https://leads.example.com\n", "", 1, ("public_url: is missing", "fill it in")),
     Mistake("literal secret", HEARBACK, "${CRM_TOKEN}", "s3cr3t", 14, ("not a reference like ${NAME}", "environment variable")),
     Mistake("literal token of a source", HEARBACK, "${SITE_TOKEN}", "abc", 18, ("not a reference", "environment variable")),

@@ -113,3 +113,15 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     assert len(keys) == 1
     assert len(keys.pop().strip()) >= 32
     assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_marks_are_known_again_under_a_rotated_key_and_by_nobody_else() -> None:
+    """I33: a suppression outlives the rotation of HEARBACK_SECRET_KEY."""
+    before, rotated, other = Vault("a" * 40), Vault("b" * 40 + "," + "a" * 40), Vault("c" * 40)
+    (mark,) = before.marks("email", "jan@kos.example")
+
+    assert mark in rotated.marks("email", "jan@kos.example")
+    assert rotated.marks("email", "jan@kos.example")[0] != mark
+    assert mark not in other.marks("email", "jan@kos.example")
+    # Parts do not run into one another.
+    assert before.marks("a", "bc") != before.marks("ab", "c")

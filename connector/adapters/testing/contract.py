@@ -1,7 +1,7 @@
 """What every adapter promises, as tests. Subclass `AdapterContract` and give it a `rig`.
 
 The numbers are those of README.md beside the adapters: K for everyone, KW for webhooks, KF for the change feed,
-KC for capabilities.
+KC for capabilities, KE for erasure.
 """
 
 from collections.abc import Iterator, Sequence
@@ -397,6 +397,18 @@ class AdapterContract:
 
         assert new in {event.ref for event in events}
         assert seen not in {event.ref for event in events}
+
+    def test_an_erased_record_is_gone_and_erasing_it_again_is_harmless(self, rig: Rig) -> None:
+        """KE1, I33."""
+        _needs(rig, Capability.ERASE)
+        kept, gone = (_written(rig.adapter, _a_lead(rig)).ref for _ in range(2))
+
+        for outcome in (Outcome.UPDATED, Outcome.UNCHANGED):
+            assert rig.adapter.erase([gone]) == [WriteResult(gone, outcome)]
+
+        with pytest.raises(RecordNotFound):
+            rig.adapter.fetch(gone)
+        assert rig.adapter.fetch(kept).ref == kept
 
     @pytest.mark.parametrize("capability", list(Capability))
     def test_a_capability_is_declared_if_and_only_if_it_is_there(self, rig: Rig, capability: Capability) -> None:
