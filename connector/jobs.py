@@ -71,6 +71,10 @@ _PLAIN: Mapping[str, Callable[[Services], int]] = {
 }
 
 
+#: Jobs that look at everything there is, each time.
+_TIDY: Mapping[str, Callable[[Services], None]] = {"alerts": alerting.work, "housekeeping": housekeeping.work}
+
+
 class Workers:
     """The jobs of this process.
 
@@ -125,12 +129,6 @@ class Workers:
         match name:
             case "fetch":
                 return self._fetch(job)
-            case "alerts":
-                alerting.work(self.services)
-            case "intake":
-                return intake.work(self.services)
-            case "sync":
-                return sync.work(self.services)
             case "commands":
                 return deliver.work(self.services, connection)
             case "held":
@@ -140,8 +138,8 @@ class Workers:
                 sync.poll(self.services, connection)
             case "responses":
                 self._alarm(job, responses.work(self.services))
-            case "housekeeping":
-                housekeeping.work(self.services)
+            case _ if name in _TIDY:
+                _TIDY[name](self.services)
             case _:
                 log.error("unknown job", extra={"job": job})
         return 0

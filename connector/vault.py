@@ -36,7 +36,7 @@ class Vault:
         derived = [_derive(material) for material in materials]
         self._current = derived[0][0]
         self._ciphers = {key_id: AESGCM(key) for key_id, key in derived}
-        self._hashing = [_expand(material, b"hearback marks", 32) for material in materials]
+        self._hashing = [_expand(material, "hearback marks", 32) for material in materials]
 
     def seal(self, delivery: UUID, head: Mapping[str, Mapping[str, str]], body: bytes) -> bytes:
         """Encrypt head (headers, query) and body; the delivery's id is bound in, so rows cannot be swapped."""
@@ -90,12 +90,6 @@ def _derive(material: str) -> tuple[bytes, bytes]:
 
 def _expand(material: str, purpose: str, length: int) -> bytes:
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose.encode()).derive(material.encode())
-    derived = _expand(material, b"hearback delivery body", 32 + _KEY_ID)
-    return derived[32:], derived[:32]
-
-
-def _expand(material: str, purpose: bytes, length: int) -> bytes:
-    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(material.encode())
 
 
 def secret_key(environ: Mapping[str, str], folder: Path) -> str:

@@ -22,10 +22,10 @@ def work(services: Services) -> None:
     with services.store.transaction() as tx:
         upkeep.drop_stale_jobs(tx)
         upkeep.drop_old_assignments(tx)
+        suppression.drop_past(tx)
     while _drop_old_keys(services):
         pass
     drop_suspects(services)
-        suppression.drop_past(tx)
     retention.work(services)
     erasing.work(services)
     sealing.work(services)

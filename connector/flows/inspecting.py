@@ -168,7 +168,8 @@ def _read(
         return (), outcome.reason
     if isinstance(outcome, read.Unfetched):
         return (), "the vendor keeps the lead: it is still to be fetched"
-    return tuple(ReadLead(_key(each.key), _values(each.lead, mask, secrets)) for each in outcome), ""
+    leads = (each for each in outcome if isinstance(each, read.Prepared))
+    return tuple(ReadLead(_key(each.key), _values(each.lead, mask, secrets)) for each in leads), ""
 
 
 def _key(key: str) -> str:

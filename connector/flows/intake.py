@@ -4,28 +4,17 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from connector.flows import answering, at_once, forgotten, held, read, route, screen, write
-from connector.flows.answering import Mailed
 from connector.flows.batches import work_off
-from connector.flows.read import Aside, Prepared, Unfetched, Withdrawn
+from connector.flows.consents import events_of
+from connector.flows.hearing import Heard, admit, hear
+from connector.flows.read import Prepared
 from connector.flows.route import Batch
 from connector.model.delivery import Fate
 from connector.services import Active, Services
 from connector.store import Transaction, commands, consents, deliveries, fetches, leads
-from typing import NamedTuple
-
-from connector.flows.consents import events_of
 from connector.store.deliveries import Finished, StoredDelivery
 
 BATCH = 200
-
-
-class Heard(NamedTuple):
-    """What the deliveries of a batch say."""
-
-    prepared: list[Prepared]
-    asides: list[Aside]
-    rejected: list[Finished]
-    withdrawn: list[Withdrawn]
 
 
 def work(services: Services) -> int:
@@ -35,29 +24,16 @@ def work(services: Services) -> int:
 
 def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDelivery]) -> None:
     active = services.active(tx)
-    prepared, finished, mailed = _read_all(services, tx, active, claimed)
+    heard = hear(services, tx, active.settings, claimed)
+    prepared, finished = _sift(services, tx, active, heard)
     fresh, newer, repeated = _dedupe(tx, prepared)
     finished.extend(repeated)
-    answering.record(tx, active.settings, fresh, mailed)
-    heard = _read_all(services, active, claimed)
-    applied = forgotten.withdraw(services, tx, heard.withdrawn)
-    with_leads = {p.delivery.id for p in heard.prepared}
-    finished = [*heard.rejected, *(each for each in applied if each.id not in with_leads)]
-    sifted = forgotten.sift(services, tx, heard.prepared, heard.asides)
-    finished.extend(sifted.finished)
-    for aside in sifted.asides:
-        deliveries.quarantine(tx, aside.delivery.id, aside.reason)
-    fresh, newer, repeated = _dedupe(tx, sifted.prepared)
-    finished.extend(repeated)
+    answering.record(tx, active.settings, fresh, heard.mailed)
     said = list(newer)
     if fresh:
         batch, joined = _route(tx, active, fresh)
         said.extend(joined)
-        if batch.edited:
-            held.announce(services, tx)
-        if any(held.wakes_soon(lead.wake_at, tx.now()) for lead in batch.new_leads):
-            # Its alarm is set by the job: the next sweep may come too late for it.
-            tx.after_commit(lambda: services.wake("held"))
+        _look_again(services, tx, batch)
         finished.extend(Finished(p.delivery.id, Fate.LEADS, is_test=p.submission.is_test) for p in fresh)
     # Leads are locked after the ledger, so newer versions come last.
     for p, lead in newer:
@@ -67,6 +43,30 @@ def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDeliver
     consents.record(tx, events_of(said))
     deliveries.finish(tx, finished)
     tx.after_commit(lambda: services.wake("commands"))
+
+
+def _sift(services: Services, tx: Transaction, active: Active, heard: Heard) -> tuple[list[Prepared], list[Finished]]:
+    """Return the leads that may go on, and what is settled: who was erased comes first, then who must be looked at."""
+    applied = forgotten.withdraw(services, tx, heard.withdrawn)
+    sifted = forgotten.sift(services, tx, heard.prepared, heard.asides)
+    for aside in sifted.asides:
+        screen.set_aside(tx, aside)
+    admitted, unreachable = admit(services, tx, active.settings, sifted.prepared, heard.mailed)
+    with_leads = {p.delivery.id for p in heard.prepared}
+    settled = [each for each in applied if each.id not in with_leads]
+    if heard.unfetched:
+        fetches.wait(tx, heard.unfetched)
+        tx.after_commit(lambda: services.wake("fetch"))
+    return admitted, [*heard.empty, *settled, *sifted.finished, *unreachable]
+
+
+def _look_again(services: Services, tx: Transaction, batch: Batch) -> None:
+    """Wake the holding queue for leads that fit somebody else now, or that wake before the next sweep."""
+    if batch.edited:
+        held.announce(services, tx)
+    if any(held.wakes_soon(lead.wake_at, tx.now()) for lead in batch.new_leads):
+        # Its alarm is set by the job: the next sweep may come too late for it.
+        tx.after_commit(lambda: services.wake("held"))
 
 
 def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> tuple[Batch, list[tuple[Prepared, UUID]]]:
@@ -88,74 +88,7 @@ def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> tuple[Batc
             for key in (p.key, *p.submission.also_keys)
         ],
     )
-    return batch
-
-
-def _read_all(
-    services: Services, tx: Transaction, active: Active, claimed: list[StoredDelivery]
-) -> tuple[list[Prepared], list[Finished]]:
-    legible: list[list[Prepared]] = []
-    finished: list[Finished] = []
-    unfetched: list[UUID] = []
-    for stored in claimed:
-        outcome = read.read(services, active.settings, stored)
-        if isinstance(outcome, Aside):
-            screen.set_aside(tx, outcome)
-        elif isinstance(outcome, Unfetched):
-            unfetched.append(stored.id)
-        elif outcome:
-            legible.append(outcome)
-        else:
-            finished.append(Finished(stored.id, Fate.REJECTED, "the delivery holds no lead"))
-    prepared: list[Prepared] = []
-    for leads_of_one in screen.screen(services, tx, active.settings, legible):
-        reachable = [p for p in leads_of_one if not read.unreachable(p.lead)]
-        prepared.extend(reachable)
-        if not reachable:
-            reason = read.unreachable(leads_of_one[0].lead)
-            finished.append(Finished(leads_of_one[0].delivery.id, Fate.REJECTED, reason))
-    if unfetched:
-        fetches.wait(tx, unfetched)
-        tx.after_commit(lambda: services.wake("fetch"))
-    return prepared, finished
-) -> tuple[list[Prepared], list[Finished], Mailed]:
-    prepared: list[Prepared] = []
-    finished: list[Finished] = []
-    outcomes = [(stored, read.read(services, active.settings, stored)) for stored in claimed]
-    mailed = answering.mailed(services, tx, [each for _, each in outcomes if not isinstance(each, Aside)])
-    for stored, outcome in outcomes:
-        known = outcome if isinstance(outcome, Aside) else answering.complete(active.settings, outcome, mailed)
-        if isinstance(known, Aside):
-            deliveries.quarantine(tx, stored.id, known.reason)
-            continue
-        reachable = [p for p in known if not read.unreachable(p.lead)]
-        if reachable:
-            prepared.extend(reachable)
-        else:
-            reasons = [read.unreachable(p.lead) for p in known] or ["the delivery holds no lead"]
-            finished.append(Finished(stored.id, Fate.REJECTED, reasons[0]))
-            # Whom nobody can reach has answered all the same.
-            answering.record(tx, active.settings, known, mailed)
-    return prepared, finished, mailed
-    deliveries.link_keys(tx, [(p.delivery.source, p.key, lead, p.submission.version) for p, lead in joined])
     return batch, [(m.prepared, m.joins or m.prepared.id) for m in matched]
-
-
-def _read_all(services: Services, active: Active, claimed: list[StoredDelivery]) -> Heard:
-    heard = Heard([], [], [], [])
-    for stored in claimed:
-        outcome = read.read(services, active.settings, stored)
-        if isinstance(outcome, Aside):
-            heard.asides.append(outcome)
-            continue
-        heard.withdrawn.extend(each for each in outcome if isinstance(each, Withdrawn))
-        leads = [each for each in outcome if isinstance(each, Prepared)]
-        reachable = [p for p in leads if not read.unreachable(p.lead)]
-        heard.prepared.extend(reachable)
-        if not reachable and len(leads) == len(outcome):
-            reasons = [read.unreachable(p.lead) for p in leads] or ["the delivery holds no lead"]
-            heard.rejected.append(Finished(stored.id, Fate.REJECTED, reasons[0]))
-    return heard
 
 
 def _dedupe(

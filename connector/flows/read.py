@@ -71,6 +71,7 @@ class Aside:
     delivery: StoredDelivery
     reason: str
     verdict: Verdict | None = None
+    prepared: tuple[Prepared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,6 @@ def head_of(delivery: Delivery) -> dict[str, dict[str, str]]:
         "to": {"url": delivery.url},
     }
     return {**head, "fetched": dict(delivery.fetched)} if delivery.fetched else head
-    prepared: tuple[Prepared, ...] = ()
 
 
 class Withdrawn(NamedTuple):
@@ -123,12 +123,14 @@ def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
     )
 
 
-def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared] | Aside | Unfetched:
-    """Read one delivery into leads, or say what must be fetched first, or why a person must look at it."""
+def read(
+    services: Services, settings: Settings, stored: StoredDelivery
+) -> list[Prepared | Withdrawn] | Aside | Unfetched:
+    """Read one delivery into leads and notices of erasure.
+
+    Or say that its vendor must be asked first, or why a person must look at it.
+    """
     source = source_of(settings, stored.source)
-def read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared | Withdrawn] | Aside:
-    """Read one delivery into leads and notices of erasure, or say why a person must look at it."""
-    source = _source(settings, stored.source)
     if source is None:
         return Aside(stored, f"source {stored.source!r} is not configured any more: add it again, then replay")
     try:
@@ -138,43 +140,32 @@ def read(services: Services, settings: Settings, stored: StoredDelivery) -> list
         parsed = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
     except UnreadableDelivery as err:
         return Aside(stored, f"unreadable: {err}")
-    submissions = submissions_in(parsed)
-    if len(submissions) < len(parsed):
-        return Aside(stored, "an erasure notice")
-    if delivery.query.get("_test") == "1":
-        submissions = [replace(submission, is_test=True) for submission in submissions]
+    prepared = _prepare(settings, source, stored, delivery, submissions_in(parsed))
+    notices = [Withdrawn(stored, source.key, each.lead_key) for each in parsed if isinstance(each, Withdrawal)]
+    if stored.verified == "released":
+        return [*notices, *prepared]
+    judged = _judged(services, settings, source, delivery, prepared)
+    return judged if isinstance(judged, Aside) else [*notices, *judged]
+
+
+def _prepare(
+    settings: Settings, source: Source, stored: StoredDelivery, delivery: Delivery, submissions: list[Submission]
+) -> list[Prepared]:
+    is_card, is_test = source.kind == "cards", delivery.query.get("_test") == "1"
+    said = [replace(submission, is_test=True) for submission in submissions] if is_test else submissions
     # Anybody may post a form with any query; cards come from our own command.
-    at_once = source.kind == "cards" and AT_ONCE.items() <= delivery.query.items()
-    keys = keys_of(source, delivery, submissions)
-    prepared = [
-        _prepared(stored, position, submission, settings, source)._replace(at_once=at_once, key=key)
-        for (position, submission), key in zip(enumerate(submissions), keys, strict=True)
+    at_once = is_card and AT_ONCE.items() <= delivery.query.items()
+    channel, origin = CHANNELS.get(source.kind, ""), _origin(delivery)
     return [
         _prepared(stored, position, submission, settings, source)._replace(
-            at_once=at_once, channel=CHANNELS.get(source.kind, "")
+            key=key,
+            at_once=at_once,
+            channel=channel,
+            spoke_at=_spoke_at(submission, stored, is_card=is_card),
+            origin=origin,
         )
-        for position, submission in enumerate(submissions)
+        for (position, submission), key in zip(enumerate(said), keys_of(source, delivery, said), strict=True)
     ]
-    return prepared if stored.verified == "released" else _judged(services, settings, source, delivery, prepared)
-        parsed = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
-    except UnreadableDelivery as err:
-        return Aside(stored, f"unreadable: {err}")
-    # Anybody may post a form with any query; cards come from our own command.
-    is_card = source.kind == "cards"
-    at_once = is_card and AT_ONCE.items() <= delivery.query.items()
-    heard = [
-        Withdrawn(stored, source.key, each.lead_key)
-        if isinstance(each, Withdrawal)
-        else _prepared(stored, position, each, settings, source)._replace(
-            at_once=at_once, spoke_at=_spoke_at(each, stored, is_card=is_card), origin=_origin(delivery)
-        )
-        for position, each in enumerate(parsed)
-    ]
-    leads = tuple(each for each in heard if isinstance(each, Prepared))
-    suspicions = [reason for each in leads for reason in each.submission.suspicions]
-    if suspicions and stored.verified != "released":
-        return Aside(stored, "; ".join(dict.fromkeys(suspicions)), leads)
-    return heard
 
 
 def _spoke_at(submission: Submission, stored: StoredDelivery, *, is_card: bool) -> datetime:
@@ -205,7 +196,7 @@ def _judged(
     if not obstacles:
         return seen
     verdict = judge(worst(seen), obstacles)
-    return Aside(prepared[0].delivery, verdict.reason, verdict)
+    return Aside(prepared[0].delivery, verdict.reason, verdict, tuple(seen))
 
 
 def worst(prepared: Sequence[Prepared]) -> tuple[Signal, ...]:

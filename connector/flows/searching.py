@@ -8,7 +8,8 @@ from uuid import UUID
 from connector.errors import ConfigurationError, ConnectorError, HearbackError, UnreadableDelivery
 from connector.flows import marks, read, told
 from connector.flows.marks import Parts
-from connector.flows.read import Aside, Prepared
+from connector.flows.read import Aside, Prepared, Unfetched
+from connector.model.delivery import Delivery
 from connector.normalize.email import read_email
 from connector.normalize.phone import read_phone
 from connector.services import Services
@@ -139,11 +140,13 @@ def _speaks_of(services: Services, settings: Settings, stored: StoredDelivery, w
         said = []
     if wanted.intersection(said):
         return True
-    return not said and _mentions(read.open_delivery(services, stored).body, who)
+    return not said and _anywhere(read.open_delivery(services, stored), who)
 
 
 def _read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Parts]:
     outcome = read.read(services, settings, stored)
+    if isinstance(outcome, Unfetched):
+        return []
     heard = outcome.prepared if isinstance(outcome, Aside) else [p for p in outcome if isinstance(p, Prepared)]
     return [mark for p in heard for mark in marks.of_person(p.lead.email, p.lead.phone, p.lead.last_name)]
 
@@ -153,6 +156,11 @@ def _told(services: Services, settings: Settings, stored: StoredDelivery) -> lis
     if connection not in settings.connections:
         return []
     return told.marks_of(connection, told.events_of(services, settings, stored))
+
+
+def _anywhere(delivery: Delivery, who: Person) -> bool:
+    fetched = (document.encode() for document in delivery.fetched.values())
+    return any(_mentions(body, who) for body in (delivery.body, *fetched))
 
 
 def _mentions(body: bytes, who: Person) -> bool:

@@ -94,13 +94,6 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawal:
-    """A vendor's notice that a submission must be erased; `lead_key` is the key it came under."""
-
-    lead_key: str
-
-
-@dataclass(frozen=True, slots=True)
 class Lead:
     """A normalised lead. Empty string means "not known"; every value is safe to store."""
 

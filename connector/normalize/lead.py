@@ -98,7 +98,6 @@ def normalize(submission: Submission, *, source: str, default_country: str) -> L
         source=source,
         custom=draft.custom,
         attribution=submission.attribution,
-        consents=submission.consents,
         token=submission.token,
         consents=tuple(Consent(c.purpose, c.counts, c.text) for c in submission.consents),
         notes=tuple(draft.notes),

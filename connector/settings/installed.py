@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from connector.model.delivery import Proof
+from connector.settings import privacy
 from connector.settings.complaints import Complaints, Severity, suggestion
 from connector.settings.organisation import FILE, Organisation
 
@@ -42,6 +43,7 @@ def check_kinds(
             line = page.line(("sources", key, "kind"))
             what = f"sources.{key}.kind: '{source.kind}' is unknown"
             complaints.add(FILE, line, what, "no code here reads such a source", suggestion(source.kind, kinds))
+    privacy.check_retention(organisation.retention, kinds, page, complaints)
 
 
 def check_proofs(

@@ -3,7 +3,7 @@
 import codecs
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -193,8 +193,7 @@ class _Campaign(Shape):
 
 
 class _File(Shape):
-    later: ClassVar[frozenset[str]] = frozenset({"privacy", "retention"})
-    later: ClassVar[frozenset[str]] = frozenset({"retention", "alerts"})
+    later: ClassVar[frozenset[str]] = frozenset({"retention"})
 
     organisation = fields.Nested(_About, required=True)
     public_url = Text(texts.web_address, required=True)
@@ -222,26 +221,6 @@ def read_organisation(folder: Path, complaints: Complaints) -> Organisation:
     organisation = replace(_organisation(page, data), alerts=alerts_of(data.get("alerts"), page, complaints))
     _check(organisation, page, complaints)
     return organisation
-
-
-def check_kinds(
-    organisation: Organisation, adapters: Collection[str], kinds: Collection[str], complaints: Complaints
-) -> None:
-    """Complain about adapters and kinds of source that are not installed; an empty choice knows them all."""
-    page = organisation.page
-    if page is None:
-        return
-    for key, connection in organisation.connections.items():
-        if adapters and connection.adapter not in adapters:
-            line = page.line(("connections", key, "adapter"))
-            what = f"connections.{key}.adapter: '{connection.adapter}' is unknown"
-            complaints.add(FILE, line, what, "no such adapter is installed", suggestion(connection.adapter, adapters))
-    for key, source in organisation.sources.items():
-        if kinds and source.kind not in kinds:
-            line = page.line(("sources", key, "kind"))
-            what = f"sources.{key}.kind: '{source.kind}' is unknown"
-            complaints.add(FILE, line, what, "no code here reads such a source", suggestion(source.kind, kinds))
-    privacy.check_retention(organisation.retention, kinds, page, complaints)
 
 
 def _organisation(page: Page, data: dict[str, Any]) -> Organisation:

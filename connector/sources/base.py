@@ -91,7 +91,6 @@ class Source(ABC):
 
     @abstractmethod
     def parse(self, delivery: Delivery, reading: Reading) -> Sequence[Submission | Withdrawal]:
-        """Return the leads of a delivery in order; `UnreadableDelivery` says why it has none."""
         """Return the leads of a delivery, and notices of erasure, in order; `UnreadableDelivery` says why not."""
 
     def challenge(self, query: Mapping[str, str], keys: Keys) -> Handshake | None:  # noqa: ARG002 - the default

@@ -85,7 +85,6 @@ FROM (SELECT * FROM delivery WHERE source = %s ORDER BY received_at DESC LIMIT %
 LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received_at
 """
 
-_CLAIM_ONE = """
 _CLAIM_ONE = f"""
 SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed
 FROM (SELECT {SHARED}) taking_in,
@@ -229,6 +228,8 @@ def stored(tx: Transaction, delivery: UUID) -> StoredDelivery | None:
     """Return one delivery with its sealed body, whatever its state, without a lock."""
     row = tx.one(_STORED, delivery)
     return _stored(*row) if row else None
+
+
 def by_ids(tx: Transaction, ids: Sequence[UUID]) -> list[StoredDelivery]:
     """Return deliveries with their bodies, in order of their ids; nothing is locked."""
     query = (
