@@ -132,8 +132,9 @@ class Workers:
             case "commands":
                 return deliver.work(self.services, connection)
             case "held":
+                since = held.now(self.services)
                 held.work(self.services)
-                self._alarm(job, held.seconds_to_next(self.services))
+                self._alarm(job, held.seconds_to_next(self.services, since))
             case "poll":
                 sync.poll(self.services, connection)
             case "responses":

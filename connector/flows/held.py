@@ -55,11 +55,20 @@ def work(services: Services) -> int:
             return total
 
 
-def seconds_to_next(services: Services) -> float | None:
-    """Return in how many seconds a waiting lead is next worth a look, None when that is not known."""
+def now(services: Services) -> datetime:
+    """Return the instant, for `seconds_to_next`."""
     with services.store.transaction() as tx:
-        wake_at = leads.next_wake(tx, tx.now())
-        return None if wake_at is None else (wake_at - tx.now()).total_seconds()
+        return tx.now()
+
+
+def seconds_to_next(services: Services, since: datetime) -> float | None:
+    """Return in how many seconds a waiting lead is next worth a look, None when that is not known.
+
+    `since` is before the last look: what came due meanwhile is worth one at once.
+    """
+    with services.store.transaction() as tx:
+        wake_at = leads.next_wake(tx, since)
+        return None if wake_at is None else max(0.0, (wake_at - tx.now()).total_seconds())
 
 
 def wakes_soon(wake_at: datetime | None, now: datetime) -> bool:
@@ -121,9 +130,12 @@ def _foresee(tx: Transaction, active: Active, book: Book) -> None:
 
 
 def _stand_in(active: Active, pool: str, now: datetime) -> datetime | None:
-    """Return when a rep whom a rule names goes on leave and somebody stands in, who may have room; None: never."""
+    """Return when somebody may begin to stand in for a rep whom a rule names; None: never.
+
+    Where leaves overlap, that of the second takes over when the first one ends.
+    """
     leaves = active.settings.leaves.get(pool.removeprefix(REP), ()) if pool.startswith(REP) else ()
-    return min((leave.starts for leave in leaves if leave.delegate and leave.starts > now), default=None)
+    return min((at for leave in leaves for at in (leave.starts, leave.ends) if at > now), default=None)
 
 
 def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -209,9 +209,9 @@ def held(tx: Transaction, pools: Sequence[str], now: datetime, limit: int, after
     return [_row(row) for row in rows]
 
 
-def next_wake(tx: Transaction, now: datetime) -> datetime | None:
+def next_wake(tx: Transaction, since: datetime) -> datetime | None:
     """Return when a waiting lead is next worth a look: somebody's shift begins, a leave ends, a cap has room."""
-    row = tx.one("SELECT min(wake_at) FROM lead WHERE status = 'held' AND wake_at > %s", now)
+    row = tx.one("SELECT min(wake_at) FROM lead WHERE status = 'held' AND wake_at > %s", since)
     return row[0] if row else None
 
 
