@@ -47,20 +47,31 @@ class JotformSource(Source):
         if "rawRequest" not in parts:
             raise UnreadableDelivery("the post has no part rawRequest")
         request = needed_object(json_document(parts["rawRequest"].encode("utf-8", "surrogatepass")), "rawRequest")
-        placed = place_answers(_answers(request, reading.mapping), reading)
+        answers = _answers(request, parts.get("pretty", ""), reading.mapping)
+        placed = place_answers(answers, reading)
         placed.lead_key = placed.lead_key or key_text(parts.get("submissionID", ""))
         placed.attribute({"form_id": parts.get("formID", "")})
         placed.suspect(delivery.received_at)
         return [placed.submission(reading)]
 
 
-def _answers(request: Json, mapping: Mapping[str, str]) -> list[Answer]:
+def _answers(request: Json, pretty: str, mapping: Mapping[str, str]) -> list[Answer]:
     """Return the answers; what has no question number is noise of the form's own script."""
     answers: list[Answer] = []
     for key, value in request.items():
         if found := _QUESTION.fullmatch(key):
-            answers += _answers_to(names_of(found[1], key), value, mapping)
+            names = names_of(found[1], key, _label(scalar_or_empty(value), pretty))
+            answers += _answers_to(names, value, mapping)
     return answers
+
+
+def _label(text: str, pretty: str) -> str:
+    """Return the question that `pretty` ("Label:value, Label:value") has before an answer.
+
+    A value may hold commas and colons too, so an answer found twice tells nothing.
+    """
+    pieces = f", {pretty}, ".split(f":{text}, ")
+    return pieces[0].rpartition(", ")[2] if text and len(pieces) == 2 else ""  # noqa: PLR2004 (before and after)
 
 
 def _answers_to(names: tuple[str, ...], value: Any, mapping: Mapping[str, str]) -> list[Answer]:

@@ -24,6 +24,10 @@ def hubspot_v2(body: bytes, url: str, now: float) -> dict[str, str]:
     return {"X-HubSpot-Signature-Version": "v2", "X-HubSpot-Signature": signed}
 
 
+def typeform(body: bytes, url: str, now: float) -> dict[str, str]:
+    return {"Typeform-Signature": "sha256=" + b64(digest(SECRET, body))}
+
+
 def tally(body: bytes, url: str, now: float) -> dict[str, str]:
     return {"Tally-Signature": b64(digest(SECRET, body))}
 
@@ -142,6 +146,16 @@ VENDORS = (
         {"first_name": "Søren", "last_name": "Bjørk", "email": "soren@bjork.example", "phone": "+4532123456"},
         sign=tally,
         secrets=(OLDER, SECRET),
+    ),
+    Vendor(
+        "typeform",
+        "lead.json",
+        "test.json",
+        "malformed.json",
+        {"first_name": "Rita", "last_name": "Vogt", "email": "rita@vogt.example", "city": "Graz"},
+        sign=typeform,
+        secrets=(OLDER, SECRET),
+        name="typeform-of-tools",
     ),
     Vendor(
         "webflow",

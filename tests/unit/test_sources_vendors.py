@@ -216,6 +216,15 @@ def test_jotform_parts_are_joined_and_noise_is_left_out() -> None:
     assert lead.extra == {"budget": "25000"}
 
 
+def test_a_jotform_question_can_be_mapped_by_the_label_before_its_answer() -> None:
+    """`pretty` is ambiguous: the label counts up to its last comma, and an answer found twice has none."""
+    body = payload("jotform", "lead.multipart")
+    twice = body.replace(b"Full Name:Tom Ash", b"Old:25000, Full Name:Tom Ash")
+
+    assert parse("jotform", body, MULTIPART, mapping={"at most?": "custom.money"}).extra == {"money": "25000"}
+    assert parse("jotform", twice, MULTIPART, mapping={"at most?": "custom.money"}).extra == {"budget": "25000"}
+
+
 def test_a_jotform_question_of_several_parts_can_be_mapped_as_one() -> None:
     lead = parse("jotform", payload("jotform", "lead.multipart"), MULTIPART, mapping={"q3_fullName": "full_name"})
 
