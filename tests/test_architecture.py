@@ -53,6 +53,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
 VENDORS = (
     *("salesforce", "hubspot", "typeform", "bottlecrm", "odoo", "pipedrive", "zoho"),
     *("fillout", "jotform", "netlify", "tally", "webflow"),
+    *("calendly", "elementor", "linkedin", "unbounce", "wpforms", "wufoo"),
 )
 VENDOR_WORD = re.compile("|".join(rf"(?<![a-z]){word}" for word in VENDORS), re.IGNORECASE)
 #: Folders that may name a vendor.

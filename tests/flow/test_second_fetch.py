@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -29,7 +30,7 @@ from connector.adapters.testing import CUT, Reply
 from connector.adapters.testing.scripted import Seen
 from connector.flows import fetch, read
 from connector.jobs import Workers, wake_all
-from connector.store import deliveries, fetches
+from connector.store import Transaction, deliveries, fetches
 
 JSON = "application/json"
 
@@ -356,6 +357,54 @@ def test_a_worker_killed_between_fetching_and_storing_loses_nothing(
 
     assert desk.fate(receipt)[:2] == ("done", "leads")
     assert leads(desk) == ["nora.9001@feld.example"]
+
+
+class Died(BaseException):
+    """The process ends here; PostgreSQL rolls back what was not committed."""
+
+
+class Fuse:
+    """Lets a number of statements pass, then ends the process once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = -1
+        for name in ("one", "all", "run", "run_rows", "all_rows", "copy"):
+            monkeypatch.setattr(Transaction, name, self._guarded(getattr(Transaction, name)))
+
+    def _guarded(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*arguments: Any) -> Any:
+            if self.left == 0:
+                self.left = -1
+                raise Died
+            self.left -= self.left > 0
+            return original(*arguments)
+
+        return guarded
+
+
+def test_dying_before_any_statement_on_the_way_loses_and_doubles_nothing(
+    desk: Desk, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1, P2, P3: from the first read to the fate, every statement once."""
+    fuse = Fuse(monkeypatch)
+    for statements in range(200):
+        number = 20_000 + statements
+        vendors.leads = {str(number): graph_lead(number)}
+        receipt = desk.post_raw("meta", leadgen(number), JSON)
+        fuse.left = statements
+        try:
+            desk.work()
+            fetch_all(desk)
+        except Died:
+            later(desk, seconds=fetch.LEASE.total_seconds())
+        else:
+            break
+        desk.work()
+        fetch_all(desk)
+
+        assert desk.fate(receipt)[:2] == ("done", "leads")
+        assert len(leads(desk)) == statements + 1
+    assert 10 < statements < 199
 
 
 def test_a_delivery_is_leased_to_one_worker_and_a_late_one_changes_nothing(desk: Desk, vendors: Vendors) -> None:
