@@ -27,7 +27,9 @@ def users() -> None:
 
 @users.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice(list(ConsoleRole)), required=True, help="What the account may do.")
+@click.option(
+    "--role", type=click.Choice([role.value for role in ConsoleRole]), required=True, help="What the account may do."
+)
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Of the pages.")
 @click.option("--timezone", default="", help="Of the times shown, like Europe/Warsaw (default: the organisation's).")
 @one_time_option
@@ -93,7 +95,7 @@ def password(name: str, one_time: bool) -> None:
 
 def _password(*, one_time: bool) -> tuple[str, bool]:
     """Ask for a password, or make one; return it and whether it was made."""
-    if one_time or not sys.stdin.isatty():
+    if one_time or not at_a_terminal():
         return flow.one_time_password(), True
     return click.prompt("Password", hide_input=True, confirmation_prompt=True), False
 
@@ -101,3 +103,8 @@ def _password(*, one_time: bool) -> tuple[str, bool]:
 def _tell(password: str, *, made: bool) -> None:
     if made:
         click.echo(f"One-time password, shown only now: {password}")
+
+
+def at_a_terminal() -> bool:
+    """Tell whether somebody can be asked."""
+    return sys.stdin.isatty()

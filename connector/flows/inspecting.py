@@ -20,7 +20,9 @@ from connector.store.reading import DeliveryRow
 from connector.store.users import Deed
 
 #: Facets of a lead that tell nobody who it is.
-_OPEN = frozenset(("country", "region", "industry", "employees", "product", "segment", "language", "campaign"))
+_OPEN = frozenset(
+    ("country", "region", "industry", "employees", "product", "segment", "language", "campaign", "source")
+)
 _PLAIN_HEADERS = frozenset(("content-type", "origin", "user-agent"))
 #: Deliveries released in one transaction.
 BATCH = 500
