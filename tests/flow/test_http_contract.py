@@ -1,4 +1,7 @@
-"""The OpenAPI document is true: schemathesis makes requests from it and judges the answers by it."""
+"""The OpenAPI document is true: schemathesis makes requests from it and judges the answers by it.
+
+60 requests an operation and mode, with HEARBACK_FULL=1 at least 20,000 in all.
+"""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +22,10 @@ except ImportError:
     pytest.skip("needs schemathesis: install it beside Hearback", allow_module_level=True)
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+OPERATIONS = ("postLead", "getReceipt", "getLead", "getDecision")
+CASES = 20_000 // (2 * len(OPERATIONS)) if os.environ.get("HEARBACK_FULL") == "1" else 60
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +38,12 @@ def api(postgres: str, template: str) -> Iterator["schemathesis.BaseSchema"]:
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
-@pytest.mark.parametrize("operation", ["postLead", "getReceipt", "getLead", "getDecision"])
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_the_api_keeps_its_word(api: "schemathesis.BaseSchema", operation: str, mode: GenerationMode) -> None:
     """Status codes, media types, bodies, and the refusal of wrong input are those of the document."""
     cases = api.find_operation_by_id(operation).as_strategy(generation_mode=mode)
 
-    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=cases)
     def keeps_its_word(case: "schemathesis.Case") -> None:
         if mode is GenerationMode.POSITIVE and "Idempotency-Key" in case.headers:
