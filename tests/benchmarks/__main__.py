@@ -12,6 +12,7 @@ from rich.table import Table
 from tests.benchmarks import (
     deadline,
     decision,
+    half_load,
     handing_out,
     intake,
     latency,
@@ -19,11 +20,13 @@ from tests.benchmarks import (
     pipeline,
     replay,
     routing,
+    sources,
     verify,
 )
 from tests.benchmarks.rig import rig
 
 BENCHES = {
+    "half_load": half_load.bench,
     "intake": intake.bench,
     "routing": routing.bench,
     "pipeline": pipeline.bench,
@@ -37,6 +40,7 @@ PURE = {
     "decision": decision.bench,
     "deadline": deadline.bench,
     "handing_out": handing_out.bench,
+    "sources": sources.bench,
 }
 
 
