@@ -40,7 +40,7 @@ class Door:
 
     def check(self, delivery: Delivery) -> str:
         """Return how the delivery proved to be authentic: `yes`, `none` or `no:<failing step>`."""
-        if self.source.secrets and not self.secrets:
+        if self.reader.signed and self.source.secrets and not self.secrets:
             # Named in the configuration and not set: where a signature is optional this must not open the door.
             return f"no:{NO_SECRET}"
         try:

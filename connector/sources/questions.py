@@ -79,20 +79,29 @@ def value_text(value: Any) -> str:
 def place_answers(answers: Iterable[Answer], reading: Reading, more: Iterable[Pair] = ()) -> Placed:
     """Put every answer where the mapping, one of its names or its type says; `more` are plain names and values."""
     pairs: list[Pair] = []
-    mapping = dict(reading.mapping)
+    targets: dict[str, str | None] = {}
     consents: list[Consent] = []
     for answer in answers:
         name, target = answer.aim(reading.mapping)
         if answer.ticked is not None and (answer.legal or (target or "").startswith(_CONSENT)):
             consents.append(_consent(answer, name, target or ""))
             continue
+        name = _own_name(name, target, answer.names, targets)
+        targets[name] = target
         pairs.append((name, answer.text))
-        if target:
-            mapping[name] = target
     pairs += more
+    mapping = {**reading.mapping, **{name: target for name, target in targets.items() if target}}
     placed = Placed() if consents and not pairs else place(pairs, Reading(mapping=mapping, honeypot=reading.honeypot))
     placed.consents += consents
     return placed
+
+
+def _own_name(name: str, target: str | None, names: Iterable[str], targets: Mapping[str, str | None]) -> str:
+    """Return a name no answer with another target has: two questions may be worded alike."""
+    for each in (name, *names):
+        if targets.get(each, target) == target:
+            return each
+    return f"{name[: MAX_NAME - 10]} {len(targets)}"
 
 
 def _consent(answer: Answer, name: str, target: str) -> Consent:

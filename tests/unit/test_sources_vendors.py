@@ -176,6 +176,24 @@ def test_a_tally_question_can_be_mapped_by_label_or_key() -> None:
         assert parse("tally", payload("tally"), mapping={name: "custom.address"}).extra["address"]
 
 
+def test_two_questions_worded_alike_keep_their_own_places() -> None:
+    event = document("tally")
+    types = ("INPUT_EMAIL", "INPUT_PHONE_NUMBER", "INPUT_TEXT", "INPUT_TEXT")
+    given = ("a@example.com", "+4532123456", "at noon", "or later")
+    event["data"]["fields"] = [
+        {"key": f"k{n}", "label": "How?", "type": kind, "value": value}
+        for n, (kind, value) in enumerate(zip(types, given, strict=True))
+    ]
+    by_key = parse("tally", event)
+    for field in event["data"]["fields"]:
+        field["key"] = "How?"
+    by_number = parse("tally", event)
+
+    assert by_key.fields == by_number.fields == {"email": "a@example.com", "phone": "+4532123456"}
+    assert by_key.extra == {"k2": "at noon", "k3": "or later"}
+    assert by_number.extra == {"How? 2": "at noon", "How? 3": "or later"}
+
+
 def test_a_question_as_long_as_a_contract_does_not_cost_the_lead() -> None:
     """I16."""
     event = document("tally")

@@ -14,7 +14,7 @@ from connector.errors import ConfigurationError
 from webhooks import serve
 from webhooks.api.openapi import document
 from webhooks.api.waiting import LONGEST, preferred_wait
-from webhooks.deliveries import kept_headers
+from webhooks.deliveries import kept_headers, public_address
 from webhooks.intake.returning import safe_return
 from webhooks.limits import Limits, Rate, network
 from webhooks.problems import KINDS
@@ -155,6 +155,25 @@ def test_signature_headers_of_any_sender_are_kept_and_credentials_never() -> Non
         "user-agent",
     }
     assert len(kept["user-agent"]) == 2000
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({"PATH_INFO": "/in/t0"}, "https://leads.example.com/x/in/t0"),
+        ({"PATH_INFO": "/in/t0", "QUERY_STRING": "a=%2f&b=%20@"}, "https://leads.example.com/x/in/t0?a=%2f&b=%20@"),
+        ({"PATH_INFO": "/in/\u00c3\u00bc %?", "QUERY_STRING": ""}, "https://leads.example.com/x/in/%C3%BC%20%25%3F"),
+        (
+            {"PATH_INFO": "/in/t0", "HTTP_HOST": "evil.example", "wsgi.url_scheme": "http"},
+            "https://leads.example.com/x/in/t0",
+        ),
+        ({}, "https://leads.example.com/x"),
+    ],
+)
+def test_the_public_address_is_the_configured_one_and_the_query_is_as_sent(
+    environ: dict[str, str], address: str
+) -> None:
+    assert public_address("https://leads.example.com/x", environ) == address
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
