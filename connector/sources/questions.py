@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connector.errors import UnreadableDelivery
 from connector.model.lead import Consent
 from connector.model.text import clean
 from connector.sources.aliases import target_of
@@ -69,11 +70,20 @@ def _place(part: str) -> str | None:
 
 def value_text(value: Any) -> str:
     """Write the value of an answer as text; what has no plain form stays JSON."""
+    if isinstance(value, list):
+        return JOINER.join(filter(None, map(_item_text, value)))
+    return _item_text(value)
+
+
+def _item_text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
-        return JOINER.join(filter(None, map(value_text, value)))
-    return json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict) else scalar_text(value)
+    if not isinstance(value, dict | list):
+        return scalar_text(value)
+    try:
+        return json.dumps(value, default=str, ensure_ascii=False)
+    except RecursionError as err:
+        raise UnreadableDelivery("the JSON is nested too deeply") from err
 
 
 def place_answers(answers: Iterable[Answer], reading: Reading, more: Iterable[Pair] = ()) -> Placed:

@@ -658,6 +658,15 @@ def test_no_json_makes_a_vendor_s_parser_fail(kind: str, inner: Any, mapping: di
     read(kind, body, JSON, mapping)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("depth", [15, 150, 900, 5000])
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+def test_no_depth_makes_a_vendor_s_parser_fail(kind: str, depth: int, start: str, end: str) -> None:
+    """I7."""
+    body = json.dumps(shaped(kind, "HERE")).replace('"HERE"', start * depth + "1" + end * depth)
+    read(kind, body.encode(), JSON, {})
+
+
 @settings(max_examples=150)
 @given(VALUES, st.sampled_from(["q3_name", "q4_", "q5_phone", "x", "q6_\x00"]), MAPPINGS)
 def test_no_raw_request_makes_the_jotform_parser_fail(inner: Any, name: str, mapping: dict[str, str]) -> None:
