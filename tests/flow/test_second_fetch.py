@@ -445,6 +445,25 @@ def test_a_body_that_is_erased_meanwhile_does_not_come_back(desk: Desk, vendors:
     assert "retention" in desk.fate(receipt)[2]
 
 
+def test_a_body_that_is_rewritten_meanwhile_stays_as_it_was_rewritten(desk: Desk, vendors: Vendors) -> None:
+    """I33: an erasure during the fetch is not undone by it."""
+    receipt = post(desk, leadgen(9001))
+    redacted = desk.services.vault.seal(receipt, {"headers": {}, "query": {}, "from": {}}, b"{}")
+
+    def redact(_seen: Seen) -> Reply:
+        desk.run("UPDATE delivery_body SET sealed = %s", redacted)
+        return Reply(200, graph_lead(9001))
+
+    vendors._otherwise = redact
+    fetch_all(desk)
+
+    assert desk.rows("SELECT sealed FROM delivery_body") == [(redacted,)]
+    later(desk, minutes=6)
+    fetch_all(desk)
+    assert desk.fate(receipt)[0] == "quarantined"
+    assert leads(desk) == []
+
+
 def test_a_source_that_is_gone_is_reported_by_the_intake(desk: Desk, vendors: Vendors) -> None:
     receipt = post(desk, leadgen(9001))
     desk.edit("hearback.yaml", "  meta:\n    kind: meta\n", "  renamed:\n    kind: meta\n")

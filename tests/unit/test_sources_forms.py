@@ -9,7 +9,7 @@ from connector.model.signals import Signal
 from connector.sources.aliases import target_of
 from connector.sources.base import Reading, content_key
 from connector.sources.form import FormSource
-from connector.sources.registry import source_for
+from connector.sources.registry import SOURCES, source_for
 from connector.sources.web_to_lead import WebToLeadSource
 
 
@@ -262,4 +262,5 @@ def test_the_forms_own_encoding_parameter_is_used():
 
 def test_an_unknown_kind_of_source_names_the_known_ones():
     with pytest.raises(ConfigurationError, match=r"use one of api, cards, .*form, .*typeform, .*web_to_lead"):
+    with pytest.raises(ConfigurationError, match=", ".join(sorted(SOURCES))):
         source_for("fax")

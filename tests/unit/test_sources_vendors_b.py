@@ -379,6 +379,20 @@ def test_every_kind_says_what_it_needs():
     assert {kind for kind in VENDORS if SOURCES[kind].signed} == {"calendly", "linkedin", "meta"}
 
 
+def test_what_no_store_takes_is_stripped_from_keys_ids_and_consents_too():
+    """I22."""
+    harmful = "a\x00b\ud800"
+    person = {"email": "a@b.example", "uri": harmful, "tracking": {"utm\x00source": harmful}}
+    [booked] = parse("calendly", {"event": "invitee.created", "payload": person})
+    fetched = {**graph_lead(9001), "custom_disclaimer_responses": [{"checkbox_key": harmful, "is_checked": True}]}
+    [asked] = parse("meta", leadgen(9001), fetched={"9001": json.dumps({**fetched, "form_id": harmful})})
+
+    assert booked.lead_key == "ab\ufffd"
+    assert booked.attribution == {"utmsource": "ab\ufffd"}
+    assert asked.consents == (Consent("ab\ufffd", True),)
+    assert "\x00" not in str(asked.attribution)
+
+
 # Fuzz: nothing but leads or UnreadableDelivery, and no text the store would refuse.
 
 VALUES = st.recursive(
