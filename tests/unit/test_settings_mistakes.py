@@ -178,6 +178,16 @@ MISTAKES = [
     Mistake("mapping to no field", HEARBACK, "firma: company", "firma: compny", 22, ("no field of a lead", "did you mean 'company'")),
     Mistake("campaign in no connection", HEARBACK, '      crm: "701"', '      crn: "701"', 31, ("connection 'crn' is unknown", "did you mean 'crm'")),
     Mistake("encoding", HEARBACK, "public_url:", "csv_encoding: windoof\npublic_url:", 6, ("no text encoding", "cp1250")),
+    # What keeps bots out.
+    Mistake("honeypot people fill in", HEARBACK, "kind: form", "kind: form\n    honeypot: firma", 18, ("'firma' is a field of the form", "hidden from people")),
+    Mistake("honeypot that is a field", HEARBACK, "kind: form", "kind: form\n    honeypot: email", 18, ("'email' is a field of the form", "every lead would be set aside")),
+    Mistake("captcha nobody can ask (I27)", HEARBACK, "kind: form", "kind: form\n    captcha: {provider: turnstyle, secret: '${C}', site_key: k}", 18, ("captcha.provider: 'turnstyle' is unknown", "did you mean 'turnstile'")),
+    Mistake("literal captcha secret", HEARBACK, "kind: form", "kind: form\n    captcha: {provider: turnstile, secret: abc, site_key: k}", 18, ("captcha.secret", "environment variable")),
+    Mistake("captcha without a site key", HEARBACK, "kind: form", "kind: form\n    captcha: {provider: turnstile, secret: '${C}'}", 18, ("captcha.site_key: is missing", "fill it in")),
+    Mistake("captcha of any site", HEARBACK, "    return_hosts:\n      - www.example.com\n", "    captcha: {provider: turnstile, secret: '${C}', site_key: k}\n", 19, ("captcha: has no hosts", "under hosts")),
+    Mistake("captcha for a program", HEARBACK, "sources:\n", "sources:\n  prog: {kind: api, captcha: {provider: turnstile, secret: '${C}', site_key: k, hosts: [a.example.com]}}\n", 16, ("a source of kind api has no form", "remove the line")),
+    Mistake("form token for a program", HEARBACK, "sources:\n", "sources:\n  prog: {kind: api, form_token: true}\n", 16, ("form_token: a source of kind api has no form", "remove the line")),
+    Mistake("form token that is no choice", HEARBACK, "kind: form", "kind: form\n    form_token: maybe", 18, ("neither true nor false", "write true or false")),
     # people.csv and teams.csv
     Mistake("unknown column", PEOPLE, "languages,weight", "langages,weight", 1, ("column 'langages'", "did you mean 'languages'")),
     Mistake("column of a later version", RULES, "rule,parent,order,country", "rule,parent,priority,country", 1, ("not supported yet", "remove it")),
@@ -295,7 +305,7 @@ def the_folder(tmp_path: Path, mistake: Mistake) -> Path:
 
 
 def read(folder: Path) -> Loaded:
-    return load(folder, adapters=("sandbox",), kinds=("form",))
+    return load(folder, adapters=("sandbox",), kinds=("form", "api"), captchas=("turnstile",))
 
 
 def complaint_of(loaded: Loaded, file: str, line: int, *says: str) -> Complaint:

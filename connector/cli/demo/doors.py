@@ -78,9 +78,9 @@ def _forms(browser: requests.Session, stage: Stage) -> list[Post]:
         (us, "Noah Reed", noah | {"company": "Reed Roofing"}),
         (de, "Jan Kowalski, again", jan | {"nachricht": "Proszę o katalog", "position": "Szef"}),
     ]
+    headers = {"Content-Type": FORM, "Origin": "https://www.nordhammer.example"}
     return [
-        _sent(browser, "HTML form", label, url, urlencode(fields).encode(), {"Content-Type": FORM})
-        for url, label, fields in posts
+        _sent(browser, "HTML form", label, url, urlencode(fields).encode(), headers) for url, label, fields in posts
     ]
 
 
