@@ -35,13 +35,14 @@ class Desk:
     crm_port: int
     environment: dict[str, str] = field(default_factory=dict)
 
-    def run(self, *arguments: object, **environment: str | None) -> Result:
-        """Run the command in this process; `environment` is laid over the desk's own."""
+    def run(self, *arguments: object, said: str = "", **environment: str | None) -> Result:
+        """Run the command in this process; `said` is typed in, `environment` is laid over the desk's own."""
         given = [str(argument) for argument in arguments]
         root = logging.getLogger()
         handlers, level = root.handlers[:], root.level
         try:
-            return CliRunner(catch_exceptions=False).invoke(main, given, env={**self.environment, **environment})
+            variables = {**self.environment, **environment}
+            return CliRunner(catch_exceptions=False).invoke(main, given, input=said, env=variables)
         finally:
             # A command sets up the logs of its process, and this process is ours.
             root.handlers[:] = handlers

@@ -72,7 +72,8 @@ def export(email: str, phone: str) -> None:
 def erase(email: str, phone: str, *, dry_run: bool, yes: bool, asked_by: str, as_json: bool) -> None:
     """Erase a person, here and in the CRMs.
 
-    What they sent, what is known of them, and the records made of them. Says in numbers what will go, and asks. Safe to run again after an interruption.
+    What they sent, what is known of them, and the records made of them. Says in numbers what will go, and asks.
+    Safe to run again after an interruption.
     """
     with services_of() as services:
         person = _person(services, email, phone)

@@ -114,16 +114,16 @@ def _look_and_clear(services: Services, erasure_id: UUID, person: Person, extra:
 
 def _clear(services: Services, erasure_id: UUID, found: Found) -> None:
     """Take away what was found: the leads, then everything else. Doing it twice is doing it once."""
-    count = _clear_leads(services, found)
+    _clear_leads(services, erasure_id, found)
     with services.store.transaction() as tx:
         _keep_out(services, tx, found)
         by_hand = list(_erase_in_crms(services, tx, found))
-        counts = erasure.clear(tx, found)
-        erasures.note_done(tx, erasure_id, {"leads": count, **counts}, by_hand)
+        erasures.add(tx, erasure_id, erasure.clear(tx, found), by_hand)
+        erasures.note_cleared(tx, erasure_id)
         tx.after_commit(lambda: services.wake("commands"))
 
 
-def _clear_leads(services: Services, found: Found) -> int:
+def _clear_leads(services: Services, erasure_id: UUID, found: Found) -> None:
     with services.store.transaction() as tx:
         erasure.forget_keys(tx, found.leads)
         ledger.lock(tx)
@@ -137,7 +137,7 @@ def _clear_leads(services: Services, found: Found) -> int:
                 held.announce(services, tx)
             responses.close(tx, lead)
             count += erasure.forget_lead(tx, lead)
-        return count
+        erasures.add(tx, erasure_id, {"leads": count})
 
 
 def _keep_out(services: Services, tx: Transaction, found: Found) -> None:

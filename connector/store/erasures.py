@@ -1,6 +1,6 @@
 """The record of erasures: who asked when, and what went in numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -67,17 +67,22 @@ def note_found(tx: Transaction, id_: UUID, found: Found) -> None:
     tx.run("UPDATE erasure SET found = %s WHERE id = %s", _document(found), id_)
 
 
-def note_done(tx: Transaction, id_: UUID, counts: dict[str, int], by_hand: Sequence[str]) -> None:
-    """Add what went to an erasure's record; what was found is done."""
+def add(tx: Transaction, id_: UUID, counts: Mapping[str, int], by_hand: Sequence[str] = ()) -> None:
+    """Add what went to an erasure's record."""
     before = tx.one("SELECT counts, by_hand FROM erasure WHERE id = %s FOR UPDATE", id_)
     assert before is not None
     summed = {name: before[0].get(name, 0) + counts.get(name, 0) for name in {*before[0], *counts}}
     tx.run(
-        "UPDATE erasure SET counts = %s, by_hand = %s, found = NULL WHERE id = %s",
+        "UPDATE erasure SET counts = %s, by_hand = %s WHERE id = %s",
         Jsonb({name: count for name, count in summed.items() if count}),
         Jsonb(sorted({*before[1], *by_hand})),
         id_,
     )
+
+
+def note_cleared(tx: Transaction, id_: UUID) -> None:
+    """Forget what was found: all of it is gone."""
+    tx.run("UPDATE erasure SET found = NULL WHERE id = %s", id_)
 
 
 def finish(tx: Transaction, id_: UUID) -> None:

@@ -459,3 +459,24 @@ def shut(url: str) -> Iterator[None]:
         conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         yield
         conn.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+class TestErasure:
+    def test_an_erased_record_leaves_nothing_behind(self, api, rows) -> None:
+        """I33: deleted for good, also where it was only marked as deleted before."""
+        key = fresh_key()
+        (made,) = api("POST", "/api/batch/leads", {"records": [lead(key, Email=f"{key}@example.com")]}).json()[
+            "results"
+        ]
+        api("DELETE", f"/api/leads/{made['id']}")
+
+        answers = [api("POST", "/api/erase/leads", {"ids": [made["id"]]}).json()["results"] for _ in range(2)]
+
+        assert answers == [[{"status": "deleted", "id": made["id"]}], [{"status": "unchanged", "id": made["id"]}]]
+        held = rows("SELECT r::text FROM sandbox.record r UNION ALL SELECT w::text FROM sandbox.webhook_outbox w")
+        assert [row for (row,) in held if f"{key}@" in row] == []
+        assert api("GET", f"/api/leads/{made['id']}").status_code == 404
+
+    def test_only_ids_in_a_list_of_200_are_taken(self, api) -> None:
+        for body, status in (({"ids": ["a/b"]}, 400), ({}, 400), ({"ids": ["x"] * 201}, 413)):
+            assert api("POST", "/api/erase/leads", body).status_code == status

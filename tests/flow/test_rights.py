@@ -116,9 +116,13 @@ def dump(desk: Desk) -> str:
     binaries = Path(wheel.origin).parent.glob("pginstall*/bin/pg_dump")
     command = [str(max(binaries)), "--data-only", "--inserts", desk.services.store.url]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return text + opened(desk)
+
+
+def opened(desk: Desk) -> str:
     sealed = desk.rows("SELECT delivery_id, sealed FROM delivery_body")
-    opened = [desk.services.vault.open(delivery, bytes(body)) for delivery, body in sealed]
-    return text + "".join(f"{head}{body!r}" for head, body in opened)
+    bodies = [desk.services.vault.open(delivery, bytes(body)) for delivery, body in sealed]
+    return "".join(f"{head}{body!r}" for head, body in bodies)
 
 
 def traces(text: str) -> set[str]:
@@ -265,7 +269,7 @@ def comes(desk: Desk, way: str, name: str, number: int, phone: str) -> None:
             desk.post_raw("api", json.dumps({"email": email, "phone": phone}).encode(), JSON)
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ways, ways, st.booleans())
 def test_erasing_somebody_leaves_everybody_else_as_they_were(
     desk: Desk, xs: list[str], ys: list[str], same_phone: bool
@@ -286,7 +290,8 @@ def test_erasing_somebody_leaves_everybody_else_as_they_were(
     erase(desk, f"{x}@{x}-bau.example")
 
     assert before <= rows_of(desk, *ids, y)
-    assert x not in dump(desk)
+    assert rows_of(desk, x) == set()
+    assert x not in opened(desk)
 
 
 def test_somebody_who_writes_anew_after_the_erasure_is_welcome(desk: Desk) -> None:
@@ -332,6 +337,7 @@ def test_one_of_several_leads_in_a_delivery_goes_alone(desk: Desk) -> None:
     people = [{"email": "xenia@quandt.example", "plz": "10115"}, {"email": "otto@otto.example", "plz": "10115"}]
     both = desk.post_raw("website", json.dumps(people).encode(), JSON)
     desk.work()
+    desk.send()
     otto = rows_of(desk, *ids_of(desk, "otto@otto.example")[:1])
 
     erase(desk)
@@ -349,7 +355,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("place", range(10))
+@pytest.mark.parametrize("place", range(8))
 def test_an_erasure_that_was_killed_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch, place: int) -> None:
     """Killed at any of its commits and run again, it is done once, and its record says all that went."""
     for _ in range(2):
@@ -379,7 +385,7 @@ def test_an_erasure_that_was_killed_goes_on(desk: Desk, monkeypatch: pytest.Monk
     assert totals == [(1, 2)]
     assert done.finished_at is not None
     assert desk.rows("SELECT count(*) FROM erasure WHERE finished_at IS NULL") == [(0,)]
-    assert len(desk.crm.gone) == len(set(desk.crm.gone)) == 2
+    assert len(desk.crm.gone) == len(set(desk.crm.gone)) == 3
     with desk.services.store.transaction() as tx:
         assert ledger.recount(tx) == {}
 
@@ -452,7 +458,7 @@ class NoticeSource(Source):
     def verify(self, delivery: Delivery, secrets: Sequence[str], now: datetime) -> None:
         """Accept."""
 
-    def parse(self, delivery: Delivery, reading: Reading) -> list[Submission | Withdrawal]:
+    def parse(self, delivery: Delivery, reading: Reading) -> list[Submission | Withdrawal]:  # noqa: ARG002 (the contract's signature)
         return [_said(each) for each in json.loads(delivery.body)]
 
 
@@ -464,7 +470,7 @@ def _said(each: dict[str, str]) -> Submission | Withdrawal:
 
 @pytest.fixture
 def notices(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(registry, "SOURCES", {**registry.SOURCES, "notice": NoticeSource()})
+    monkeypatch.setitem(registry.SOURCES, "notice", NoticeSource())  # type: ignore[arg-type]  # it is a dict
     desk.edit(
         "hearback.yaml",
         "  api:\n    kind: api\n",
@@ -581,14 +587,14 @@ def consented(desk: Desk, **more: object) -> list[dict[str, object]]:
 class BoxSource(NoticeSource):
     """A form that says what its boxes looked like."""
 
-    def parse(self, delivery: Delivery, reading: Reading) -> list[Submission | Withdrawal]:
+    def parse(self, delivery: Delivery, reading: Reading) -> list[Submission | Withdrawal]:  # noqa: ARG002 (the contract's signature)
         boxes = tuple(Consent(**each) for each in json.loads(delivery.body))
         return [Submission({"email": "xenia@quandt.example", "postal_code": "10115"}, consents=boxes)]
 
 
 def test_consent_is_an_event_with_its_evidence(notices: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """I31: who, when, how, told what; the address only as a network."""
-    monkeypatch.setitem(registry.SOURCES, "notice", BoxSource())  # type: ignore[arg-type]  # the fixture put a dict there
+    monkeypatch.setitem(registry.SOURCES, "notice", BoxSource())  # type: ignore[arg-type]  # it is a dict
     box = {
         "purpose": "email", "given": True, "text": "You may write to me", "channel": "web", "form_version": "3",
         "ticked": False, "url": "https://www.example.com/catalogue",
@@ -624,7 +630,7 @@ def test_consent_is_an_event_with_its_evidence(notices: Desk, monkeypatch: pytes
 
 def test_a_box_that_was_ticked_already_proves_nothing(notices: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """I31: the default state is stored, and the consent does not count."""
-    monkeypatch.setitem(registry.SOURCES, "notice", BoxSource())  # type: ignore[arg-type]  # the fixture put a dict there
+    monkeypatch.setitem(registry.SOURCES, "notice", BoxSource())  # type: ignore[arg-type]  # it is a dict
     tells(notices, {"purpose": "email", "given": True, "ticked": True})  # type: ignore[dict-item]  # JSON of a test
     notices.work()
 
@@ -676,7 +682,8 @@ def test_bodies_go_by_kind_and_hash_key_and_fate_stay(desk: Desk) -> None:
     broken = desk.post_raw("typeform", b"{", JSON)
     nobody = desk.post_raw("typeform", typeform("t-2", "", telefon="12"), JSON)
     desk.work()
-    assert {desk.fate(each)[0] for each in (broken, nobody)} == {"quarantined"}
+    assert desk.fate(broken)[0] == "quarantined"
+    assert "'12'" in desk.fate(nobody)[2]
     news = hear(desk, says("account", "a-1", datetime.now(UTC), name="Otto GmbH"))
     waiting = desk.post_raw("typeform", typeform("t-3", "ute@ute.example"), JSON)
 
@@ -690,6 +697,9 @@ def test_bodies_go_by_kind_and_hash_key_and_fate_stay(desk: Desk) -> None:
     assert bodies(89) == {form, waiting}
     assert desk.fate(quiz)[:2] == ("done", "leads")
     assert desk.fate(broken) == ("done", "rejected", "nobody looked at it before its body was past its retention time")
+    assert desk.fate(nobody)[1] == "rejected"
+    # What a reason quotes goes with the body.
+    assert "'12'" not in desk.fate(nobody)[2]
     assert desk.rows("SELECT count(*) FROM delivery WHERE length(sha256) = 32") == [(6,)]
     assert desk.rows("SELECT count(*) FROM dedupe_key WHERE key = 't-1'") == [(1,)]
     partitions = len(desk.rows("SELECT FROM pg_inherits WHERE inhparent = 'delivery_body'::regclass"))
