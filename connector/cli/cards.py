@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from connector.cli.comparing import compare
 from connector.cli.folder import tell
 from connector.cli.options import at_least_one
 from connector.cli.progress import bar, bytes_read
@@ -26,6 +27,9 @@ _HEADER = ("token", "qr", "key_code", "reference", *_ADDRESS)
 @click.group()
 def cards() -> None:
     """Prepare mailings of response cards, and compare what came back."""
+
+
+cards.add_command(compare)
 
 
 @cards.command("recipients")

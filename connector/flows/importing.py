@@ -164,7 +164,7 @@ def _layout(profile: CardProfile) -> Layout:
         encoding=profile.encoding,
         delimiter=profile.delimiter,
         date_format=profile.date_format,
-        widths=profile.widths,
+        widths={width.column: width.characters for width in profile.widths},
         trailer=profile.trailer,
     )
 

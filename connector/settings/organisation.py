@@ -19,7 +19,7 @@ from connector.settings.dedupe import key_part
 from connector.settings.pages import Page, read_page
 from connector.settings.secrets import secret_name
 from connector.settings.shapes import Keyed, Listing, Parts, Shape, Text, Whole, complain, fault, one_of
-from connector.settings.values import Alerts, ApiKey, Campaign, Captcha, CardProfile, Connection, Mode, Source
+from connector.settings.values import Alerts, ApiKey, Campaign, Captcha, CardProfile, Connection, Mode, Source, Width
 
 FILE = "hearback.yaml"
 
@@ -249,7 +249,8 @@ def _source(key: str, data: dict[str, Any]) -> Source:
 
 def _profile(key: str, data: dict[str, Any]) -> CardProfile:
     record = next((column for column, held in data["columns"].items() if held == RECORD), "")
-    return CardProfile(key=key, record=record, **data)
+    widths = tuple(Width(column, characters) for column, characters in data.get("widths", {}).items())
+    return CardProfile(key=key, record=record, **{**data, "widths": widths})
 
 
 def _check(organisation: Organisation, page: Page, complaints: Complaints) -> None:
@@ -317,8 +318,9 @@ def _check_card_profiles(organisation: Organisation, page: Page, complaints: Com
         if KEY_CODE not in held:
             what, why = f"{where}: no column holds key_code", "a card belongs to the mailing its key code names"
             complaints.add(FILE, line, what, why, "add 'COLUMN OF THE FILE: key_code'")
-        lacking = [column for column in profile.columns if profile.widths and column not in profile.widths]
-        if lacking:
+        placed = {width.column for width in profile.widths}
+        lacking = [column for column in profile.columns if column not in placed]
+        if placed and lacking:
             what, why = f"{where}: widths lacks {', '.join(lacking)}", "nobody knows where the column stands"
             complaints.add(FILE, line, what, why, "add every column of the line to widths, in its order")
         for name in _OF_CARD:

@@ -86,10 +86,18 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Width:
+    """How many characters a column takes in a line of fixed width."""
+
+    column: str
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
 class CardProfile:
     """How one mail house's batch file is read: column names, encoding, dates.
 
-    With `widths`, the characters of each column in order, it is of fixed width. Its last record begins with
+    With `widths`, the columns in the order of the line, it is of fixed width. Its last record begins with
     `trailer`, if that is set, and tells how many came before it.
     """
 
@@ -100,7 +108,7 @@ class CardProfile:
     date_format: str
     record: str
     country: str = ""
-    widths: Mapping[str, int] = field(default_factory=dict)
+    widths: tuple[Width, ...] = ()
     trailer: str = ""
 
 

@@ -1,7 +1,6 @@
 """A response card's page in a real browser: keyboard only, three languages, nothing axe-core calls serious."""
 
 import json
-from collections.abc import Iterator
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -52,7 +51,7 @@ def violations(browser: webdriver.Chrome) -> list[list[object]]:
 
 
 @pytest.fixture(scope="module")
-def card(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def card(services: Services, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder: Path = tmp_path_factory.mktemp("mailing")
     file = folder / "list.csv"
     file.write_text(
@@ -62,7 +61,7 @@ def card(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     )
     mailing.load_recipients(services, "cordless-autumn-de", file)
     (made,) = mailing.send(services, "cordless-autumn-de", date(2026, 11, 2))
-    yield made.token
+    return made.token
 
 
 def focused(browser: webdriver.Chrome) -> str:

@@ -36,6 +36,9 @@ CREATE TRIGGER card_answer_immutable BEFORE UPDATE OR DELETE ON card_answer
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER card_answer_kept BEFORE TRUNCATE ON card_answer
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Calls about a lead: its first contact is looked for.
+CREATE INDEX event_lead ON event ((attributes ->> 'lead')) WHERE attributes ? 'lead';
 """
 
 
