@@ -20,11 +20,12 @@ from connector.model.routing import RuleSet
 from connector.model.ruleset_document import from_document, to_document
 from connector.settings import Settings, build, canonical, default_folder, digest, load, read_secret, write_starter
 from connector.settings.values import Response
+from connector.sources.registry import SOURCES
 
 
 @pytest.fixture(scope="module")
 def sample() -> Settings:
-    loaded = load(default_folder(), adapters=("sandbox",), kinds=("api", "cards", "form", "typeform", "web_to_lead"))
+    loaded = load(default_folder(), adapters=("sandbox",), kinds=SOURCES)
     assert [str(complaint) for complaint in loaded.complaints] == []
     assert loaded.settings is not None
     return loaded.settings
