@@ -82,6 +82,7 @@ class Group(NamedTuple):
     source: str
     reason: str
     size: int
+    total: int
     oldest: datetime
     newest: datetime
 
@@ -143,7 +144,11 @@ def release(tx: Transaction, wanted: Wanted, until: datetime, limit: int) -> lis
 
 def oldest_stored(tx: Transaction) -> datetime | None:
     """Return when the oldest delivery came that still waits for its turn."""
-    row = tx.one("SELECT min(received_at) FROM delivery WHERE state = 'stored'")
+    # One look into the queue for each kind: left to itself, min() walks back through all that is done.
+    row = tx.one(
+        "SELECT min(first.received_at) FROM (VALUES ('lead'), ('crm')) AS k (kind), LATERAL (SELECT received_at "
+        "FROM delivery WHERE state = 'stored' AND kind = k.kind ORDER BY received_at, id LIMIT 1) AS first"
+    )
     return row[0] if row else None
 
 

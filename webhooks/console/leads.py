@@ -27,8 +27,11 @@ def lead(lead_id: UUID) -> Response:
         raise NotFound("no lead has this id")
     with services.store.transaction() as tx:
         submissions = inbox.submissions(tx, lead_id, _SUBMISSIONS)
+    owner = services.current().settings.people.get(found.lead.owner or "")
     return page(
         "lead.html",
+        # The sentence was written for the owner.
+        told_in=owner.languages[0] if owner and owner.languages else "en",
         found=found,
         lead=found.lead,
         decisions=reversed(reading.decisions_of(services, lead_id)),

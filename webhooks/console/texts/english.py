@@ -113,7 +113,7 @@ ENGLISH: Mapping[str, str] = {
     "deed_released": "released it",
     "lead_title": "Lead",
     "lead_owner": "Owner",
-    "lead_why": "Why",
+    "lead_why": "Why, as the owner was told",
     "lead_since": "Since",
     "lead_held_until": "Waits at most until",
     "lead_company": "Company",

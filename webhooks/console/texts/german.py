@@ -116,7 +116,7 @@ GERMAN: Mapping[str, str] = {
     "deed_released": "hat sie freigegeben",
     "lead_title": "Lead",
     "lead_owner": "Zuständig",
-    "lead_why": "Warum",
+    "lead_why": "Warum, wie es der zuständigen Person gesagt wurde",
     "lead_since": "Seit",
     "lead_held_until": "Wartet höchstens bis",
     "lead_company": "Firma",

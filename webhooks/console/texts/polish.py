@@ -113,7 +113,7 @@ POLISH: Mapping[str, str] = {
     "deed_released": "zwolniono",
     "lead_title": "Lead",
     "lead_owner": "Opiekun",
-    "lead_why": "Dlaczego",
+    "lead_why": "Dlaczego, tak jak powiedziano opiekunowi",
     "lead_since": "Od",
     "lead_held_until": "Czeka najdłużej do",
     "lead_company": "Firma",
