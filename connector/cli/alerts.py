@@ -19,7 +19,7 @@ from connector.store.alerts import Notice
 
 @click.group()
 def alerts() -> None:
-    """Show what needs a person, and try whether word of it gets through."""
+    """Show what needs a person, and send a test."""
 
 
 @alerts.command("list")
