@@ -147,7 +147,7 @@ def _validate(body: bytes) -> None:
 
 
 def _accept(door: Door, body: bytes, client: str, key: str | None) -> UUID:
-    delivery = delivery_of(door.source.key, body)
+    delivery = delivery_of(door.source.key, body, door.key_headers)
     if key is None:
         return accept(edge().services, delivery, verified="yes")
     accepted = accept_once(edge().services, delivery, client=client, key=key)
