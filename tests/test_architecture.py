@@ -22,8 +22,9 @@ def _words(text: str) -> frozenset[str]:
 
 
 VOCABULARY = frozenset(("model", "errors", "signatures"))
-JUDGEMENT = frozenset(("routing", "followup", "attainment", "matching", "normalize", "worktime", "screening"))
-JUDGEMENT = frozenset(("routing", "followup", "attainment", "journey", "matching", "normalize", "worktime"))
+JUDGEMENT = frozenset(
+    ("routing", "followup", "attainment", "journey", "matching", "normalize", "screening", "worktime")
+)
 TRANSLATION = frozenset(("adapters", "sources"))
 BELOW = VOCABULARY | JUDGEMENT | TRANSLATION | {"alerts", "store", "settings", "logs", "processes", "vault"}
 SERVICES = BELOW | {"services"}

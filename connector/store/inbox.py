@@ -81,7 +81,6 @@ class Group(NamedTuple):
 
     source: str
     reason: str
-    size: int
     total: int
     oldest: datetime
     newest: datetime

@@ -261,7 +261,5 @@ def test_the_forms_own_encoding_parameter_is_used():
 
 
 def test_an_unknown_kind_of_source_names_the_known_ones():
-    with pytest.raises(ConfigurationError, match=r"use one of api, cards, .*form, .*typeform, .*web_to_lead"):
     with pytest.raises(ConfigurationError, match=", ".join(sorted(SOURCES))):
-    with pytest.raises(ConfigurationError, match="api, card_page, cards, form, typeform, web_to_lead"):
         source_for("fax")

@@ -107,7 +107,6 @@ def release_listing() -> Response:
         "release.html",
         groups=groups,
         wanted=wanted,
-        total=sum(group.size for group in groups),
         total=sum(group.total for group in groups),
         until=max((group.newest for group in groups), default=None),
     )
