@@ -346,3 +346,39 @@ def test_a_lead_put_on_hold_just_before_an_opening_has_its_alarm_set(line: Front
     line.lead()
 
     assert "held" in line.woken
+
+
+@pytest.mark.parametrize(
+    ("leaves", "hour"),
+    [
+        (["agnieszka.wilk,2026-11-23 12:00,2026-11-23 16:00,zofia.krawczyk"], 2),
+        (
+            [
+                "agnieszka.wilk,2026-11-23 08:00,2026-11-23 13:00,michal.gorski",
+                "agnieszka.wilk,2026-11-23 11:30,2026-11-23 16:00,zofia.krawczyk",
+            ],
+            3,
+        ),
+    ],
+    ids=["a leave begins", "the second of two leaves has its own stand-in"],
+)
+def test_a_lead_for_one_rep_wakes_when_somebody_begins_to_stand_in(
+    line: Frontline, leaves: list[str], hour: int
+) -> None:
+    """R27, R28: Agnieszka is full, and so is Michał; Zofia is not, and stands in from a known hour on."""
+    (line.folder / "absences.csv").write_text("\n".join(["person,from,to,delegate", *leaves, ""]), "utf-8")
+    line.edit("people.csv", "PL,pl,yes,1,40,U-1010", "PL,pl,yes,1,0,U-1010")
+    line.publish()
+    line.run("INSERT INTO ledger_entry (person, open_leads) VALUES ('agnieszka.wilk', 1)")
+    line.post(nachname="Kos", email="kos@budomax.example", plz="00-950", land="PL")
+    line.work()
+    comes = START + timedelta(hours=hour)
+    line.set_clock(comes - timedelta(minutes=15))
+    assert held.work(line.services) == 0
+
+    assert line.rows("SELECT status, pool, wake_at FROM lead") == [("held", "rep:agnieszka.wilk", comes)]
+
+    line.set_clock(comes)
+    assert held.work(line.services) == 1
+    assert line.rows("SELECT owner FROM lead") == [("zofia.krawczyk",)]
+    assert found(line) == 0
