@@ -6,6 +6,7 @@ A vendor is data: `vendors_*.py`. Add one there and every test here runs for it.
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from connector.vault import Vault
 
 PUBLIC = "https://leads.example.com"
 VENDORS = (*vendors_forms.VENDORS,)
+#: Configured beside them, for single tests.
+ODD = (replace(vendors_forms.VENDORS[0], secrets=("of-no-use",), name="fillout-with-a-secret"),)
 every_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.key)
 every_proving_vendor = pytest.mark.parametrize(
     "vendor", [vendor for vendor in VENDORS if vendor.secrets], ids=lambda vendor: vendor.key
@@ -39,11 +42,11 @@ def services(postgres: str, template: str, tmp_path_factory: pytest.TempPathFact
     shutil.copytree(default_folder(), folder)
     file = folder / "hearback.yaml"
     text = file.read_text("utf-8").replace("http://127.0.0.1:8650", PUBLIC)
-    file.write_text(text.replace("sources:\n", "sources:\n" + "".join(v.yaml() for v in VENDORS), 1), "utf-8")
+    file.write_text(text.replace("sources:\n", "sources:\n" + "".join(v.yaml() for v in (*VENDORS, *ODD)), 1), "utf-8")
     with fresh_database(postgres, template) as url, Store(url, size=4, lock_timeout_ms=1500) as store:
         published = publishing.publish(store, folder)
         assert published.hash, published.complaints
-        environ = {name: text for vendor in VENDORS for name, text in vendor.environ().items()}
+        environ = {name: text for vendor in (*VENDORS, *ODD) for name, text in vendor.environ().items()}
         yield Services(store, Vault(SECRET_KEY), environ=environ)
 
 
@@ -176,7 +179,7 @@ def test_a_body_nobody_can_read_is_kept_with_its_reason(web: Web, vendor: Vendor
 
 
 def vendor_named(key: str) -> Vendor:
-    return next(vendor for vendor in VENDORS if vendor.key == key)
+    return next(vendor for vendor in (*VENDORS, *ODD) if vendor.key == key)
 
 
 def test_every_test_lead_of_an_ad_is_seen(web: Web) -> None:
@@ -212,6 +215,17 @@ def test_a_secret_that_is_named_but_not_set_does_not_open_a_door_that_may_do_wit
 
     assert answer.status_code == 401
     assert web.rows()[0]["verified"] == "no:no secret configured"
+
+
+def test_a_secret_nobody_needs_closes_no_door_when_it_is_not_set(web: Web) -> None:
+    """Its senders sign nothing; `hearback check` warns of it."""
+    vendor = vendor_named("fillout-with-a-secret")
+    unset = {name: text for name, text in web.services.environ.items() if not name.endswith("_SECRET_A")}
+    client = web_of(Services(web.services.store, web.services.vault, environ=unset)).client
+
+    answer = client.post(vendor.address, data=vendor.body(vendor.lead), content_type=vendor.media)
+
+    assert answer.status_code == 200
 
 
 def test_an_older_signature_is_refused_where_the_source_does_not_accept_it(web: Web) -> None:
