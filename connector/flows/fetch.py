@@ -87,6 +87,10 @@ def _take(services: Services, settings: Settings, leased: Leased, since: float) 
             _fetch(services, settings, source, delivery, fetched, since)
     except (ConfigurationError, ConnectorError, UnreadableDelivery) as err:
         fetched.error = err
+    except Exception as err:
+        # A fault of ours with one delivery must not keep the others of its batch from their turn.
+        log.exception("second fetch broke", extra={"delivery": str(leased.delivery.id)})
+        fetched.error = UnreadableDelivery(f"could not be fetched ({type(err).__name__}); the log has the details")
     return _record(services, settings, leased, delivery, fetched)
 
 

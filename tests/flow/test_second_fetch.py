@@ -30,6 +30,7 @@ from connector.adapters.testing import CUT, Reply
 from connector.adapters.testing.scripted import Seen
 from connector.flows import fetch, read
 from connector.jobs import Workers, wake_all
+from connector.sources.meta import MetaSource
 from connector.store import Transaction, deliveries, fetches
 
 JSON = "application/json"
@@ -462,6 +463,20 @@ def test_a_body_that_is_rewritten_meanwhile_stays_as_it_was_rewritten(desk: Desk
     fetch_all(desk)
     assert desk.fate(receipt)[0] == "quarantined"
     assert leads(desk) == []
+
+
+def test_a_fault_with_one_delivery_does_not_keep_the_others_from_their_turn(
+    desk: Desk, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendors.leads = {"501-1": member_lead()}
+    broken = post(desk, leadgen(9001))
+    other = post(desk, lead_action(), "linkedin")
+    monkeypatch.setattr(MetaSource, "missing", lambda _self, _delivery: [None])
+    fetch_all(desk)
+
+    assert desk.fate(broken)[0] == "quarantined"
+    assert "could not be fetched (AttributeError)" in desk.fate(broken)[2]
+    assert desk.fate(other)[:2] == ("done", "leads")
 
 
 def test_a_source_that_is_gone_is_reported_by_the_intake(desk: Desk, vendors: Vendors) -> None:
