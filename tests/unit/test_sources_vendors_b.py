@@ -1,6 +1,7 @@
 """Meta, LinkedIn, Calendly, WordPress plug-ins, Unbounce, Wufoo and JSON tools, without HTTP or database."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +24,8 @@ from connector.errors import (
     WebhookRejected,
 )
 from connector.model.lead import Consent, Withdrawal
+from connector.publishing import read
+from connector.settings import default_folder
 from connector.signatures import Encoding, hmac_sha256
 from connector.sources import linkedin, meta
 from connector.sources.base import Handshake, Keys, Reading
@@ -368,6 +371,23 @@ def test_a_malformed_calendly_header_is_rejected(given):
         source_for("calendly").verify(a_delivery("{}", JSON, headers={"calendly-webhook-signature": given}), ["s"], NOW)
 
     assert caught.value.step == "wrong encoding"
+
+
+def test_check_names_everything_a_sender_lacks(tmp_path):
+    folder = tmp_path / "config"
+    shutil.copytree(default_folder(), folder)
+    file = folder / "hearback.yaml"
+    lacking = "sources:\n  ads:\n    kind: meta\n    token: ${A}\n  runs:\n    kind: json\n    token: ${B}\n"
+    file.write_text(file.read_text("utf-8").replace("sources:\n", lacking, 1), "utf-8")
+
+    said = {complaint.what for complaint in read(folder).complaints}
+
+    assert said == {
+        "sources.ads: has no secrets",
+        "sources.ads: has no access_token",
+        "sources.ads: has no verify_token",
+        "sources.runs: has no secrets",
+    }
 
 
 def test_every_kind_says_what_it_needs():
