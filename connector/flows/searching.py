@@ -81,6 +81,7 @@ def find(services: Services, tx: Transaction, who: Person, extra: Iterable[UUID]
     for _ in range(2):
         who = more_of(who, facts)
         known = tracing.by_marks(tx, marks.sought(services.vault, who.all_marks()))
+        who = _more_of_what_waits(services, tx, who, known.deliveries)
         facts = tracing.facts(tx, found | known.leads)
         found = {fact.lead for fact in facts}
     who = more_of(who, facts)
@@ -106,6 +107,18 @@ def more_of(who: Person, facts: Iterable[Fact]) -> Person:
         phones=who.phones | {fact.phone for fact in facts if fact.phone},
         names=who.names | {fact.last_name for fact in facts if fact.last_name},
     )
+
+
+def _more_of_what_waits(services: Services, tx: Transaction, who: Person, sent: Collection[UUID]) -> Person:
+    """Add the numbers and last names of deliveries that led to no lead, as those set aside."""
+    settings = services.active(tx).settings
+    said = [
+        Fact(p.id, p.lead.email, p.lead.phone, p.lead.last_name)
+        for stored in deliveries.by_ids(tx, tracing.without_lead(tx, sent))
+        if stored.sealed is not None and not told.is_news(stored)
+        for p in _prepared(services, settings, stored)
+    ]
+    return more_of(who, [fact for fact in said if fact.email in who.emails])
 
 
 def _is(who: Person, fact: Fact) -> bool:
@@ -144,11 +157,15 @@ def _speaks_of(services: Services, settings: Settings, stored: StoredDelivery, w
 
 
 def _read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Parts]:
+    heard = _prepared(services, settings, stored)
+    return [mark for p in heard for mark in marks.of_person(p.lead.email, p.lead.phone, p.lead.last_name)]
+
+
+def _prepared(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared]:
     outcome = read.read(services, settings, stored)
     if isinstance(outcome, Unfetched):
         return []
-    heard = outcome.prepared if isinstance(outcome, Aside) else [p for p in outcome if isinstance(p, Prepared)]
-    return [mark for p in heard for mark in marks.of_person(p.lead.email, p.lead.phone, p.lead.last_name)]
+    return [p for p in (outcome.prepared if isinstance(outcome, Aside) else outcome) if isinstance(p, Prepared)]
 
 
 def _told(services: Services, settings: Settings, stored: StoredDelivery) -> list[Parts]:

@@ -28,7 +28,6 @@ from connector.settings.complaints import Complaint, Complaints, Severity, sugge
 from connector.settings.document import build, to_document
 from connector.settings.people import Staff
 from connector.settings.pools import Routing
-from connector.settings.proofs import check_proofs
 from connector.settings.territories import in_order_of_steps
 from connector.settings.values import Settings
 
@@ -85,8 +84,6 @@ def load(
     installed.check_proofs(about, proofs, old_signatures, complaints)
     forms.check_forms(about, captchas, complaints)
     installed.check_needs(about, needs, complaints)
-    organisation.check_kinds(about, adapters, kinds, complaints)
-    check_proofs(about, proofs, old_signatures, complaints)
     working = calendars.read_calendars(folder, complaints)
     staff = people.read_staff(folder, about, working, complaints)
     leaves = absences.read_absences(folder, about, staff, complaints)

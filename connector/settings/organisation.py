@@ -223,25 +223,6 @@ def read_organisation(folder: Path, complaints: Complaints) -> Organisation:
     return organisation
 
 
-def check_kinds(
-    organisation: Organisation, adapters: Collection[str], kinds: Collection[str], complaints: Complaints
-) -> None:
-    """Complain about adapters and kinds of source that are not installed; an empty choice knows them all."""
-    page = organisation.page
-    if page is None:
-        return
-    for key, connection in organisation.connections.items():
-        if adapters and connection.adapter not in adapters:
-            line = page.line(("connections", key, "adapter"))
-            what = f"connections.{key}.adapter: '{connection.adapter}' is unknown"
-            complaints.add(FILE, line, what, "no such adapter is installed", suggestion(connection.adapter, adapters))
-    for key, source in organisation.sources.items():
-        if kinds and source.kind not in kinds:
-            line = page.line(("sources", key, "kind"))
-            what = f"sources.{key}.kind: '{source.kind}' is unknown"
-            complaints.add(FILE, line, what, "no code here reads such a source", suggestion(source.kind, kinds))
-
-
 def _organisation(page: Page, data: dict[str, Any]) -> Organisation:
     about = data.get("organisation", {})
     plain = {name: data[name] for name in ("public_url", "publish", "csv_encoding") if name in data}

@@ -55,6 +55,16 @@ def by_marks(tx: Transaction, marks: Sequence[bytes]) -> Known:
     return Known(frozenset(row[1] for row in rows if row[1]), frozenset(row[0] for row in rows))
 
 
+def without_lead(tx: Transaction, deliveries: Collection[UUID]) -> list[UUID]:
+    """Return which of these deliveries led to no lead."""
+    rows = tx.all(
+        "SELECT id FROM delivery d WHERE id = ANY(%s) "
+        "AND NOT EXISTS (SELECT FROM submission s WHERE s.delivery_id = d.id)",
+        list(deliveries),
+    )
+    return [row[0] for row in rows]
+
+
 def unmarked(tx: Transaction, after: UUID, limit: int) -> list[UUID]:
     """Return deliveries with a body of which nobody has noted whom it speaks of, in order of their ids."""
     rows = tx.all(

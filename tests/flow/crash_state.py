@@ -15,13 +15,15 @@ from psycopg.rows import dict_row
 Row = dict[str, Any]
 State = dict[str, list[str]]
 
-#: Bookkeeping of attempts and of the runs themselves.
+#: Bookkeeping of attempts and of the runs themselves. Marks are kept of repeats too.
 _LEFT_OUT = {
     "alembic_version",
     "clock",
     "delivery_body",
+    "delivery_mark",
     "held_news",
     "notebook",
+    "retention",
     "sandbox.effect_log",
     "sandbox.request_log",
     "sandbox.setting",
