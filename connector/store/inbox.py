@@ -82,6 +82,8 @@ class Group(NamedTuple):
     source: str
     reason: str
     total: int
+    #: How many of them could not be verified to come from their sender.
+    unverified: int
     oldest: datetime
     newest: datetime
 
@@ -121,7 +123,8 @@ def sources(tx: Transaction) -> list[str]:
 def set_aside(tx: Transaction, wanted: Wanted) -> list[Group]:
     """Count what is quarantined by source and reason, the largest group first."""
     rows = tx.all(
-        f"SELECT d.source, d.reason, count(*), min(d.received_at), max(d.received_at) FROM delivery d "  # noqa: S608
+        "SELECT d.source, d.reason, count(*), "  # noqa: S608 (constants only)
+        "count(*) FILTER (WHERE d.verified LIKE 'no:%%'), min(d.received_at), max(d.received_at) FROM delivery d "
         f"WHERE {_TESTS['quarantined']} AND (%s::text IS NULL OR d.source = %s) "
         "AND (%s::text IS NULL OR d.reason = %s) GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
         wanted.source,

@@ -289,6 +289,17 @@ def test_a_filtered_quarantine_is_released_as_counted(services: Services, manage
     assert all(rows(services, f"SELECT 1 FROM console_event WHERE subject = '{receipt}'") for receipt in counted)
 
 
+def test_a_release_of_what_is_not_authentic_says_how_many(services: Services, manager: Console) -> None:
+    """I14: whoever releases a forgery does so knowingly."""
+    manager.client.post(TYPEFORM, data=b"{}", content_type="application/json")
+    ((forged,),) = rows(services, "SELECT count(*) FROM delivery WHERE state = 'quarantined' AND verified LIKE 'no:%'")
+
+    page = manager.client.get("/console/intake/release?source=typeform").text
+
+    assert f"Not verified to come from their sender: {forged}." in page
+    assert "Not verified" not in manager.client.get("/console/intake/release?source=website").text
+
+
 @pytest.mark.parametrize("until", ["", "yesterday", "2026-01-01T00:00:00"])
 def test_a_release_without_its_count_is_refused(manager: Console, until: str) -> None:
     assert manager.post("/console/intake/release", source="", reason="", until=until).status_code == 400

@@ -108,6 +108,7 @@ def release_listing() -> Response:
         groups=groups,
         wanted=wanted,
         total=sum(group.total for group in groups),
+        unverified=sum(group.unverified for group in groups),
         until=max((group.newest for group in groups), default=None),
     )
 

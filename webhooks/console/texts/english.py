@@ -55,6 +55,8 @@ ENGLISH: Mapping[str, str] = {
     "release_one": "This delivery will be read again. Leads in it: {count}. This cannot be taken back.",
     "release_unverified": "It could not be verified that its sender is who they should be. Release it only if you know"
     " where it comes from.",
+    "release_unverified_many": "Not verified to come from their sender: {count}. "
+    "Release these only if you know where they come from.",
     "release_send": "Release",
     "replay_send": "Read again",
     "back": "Back",

@@ -56,6 +56,8 @@ GERMAN: Mapping[str, str] = {
     "release_one": "Diese Lieferung wird noch einmal gelesen. Leads darin: {count}. Das lässt sich nicht zurücknehmen.",
     "release_unverified": "Es ließ sich nicht prüfen, ob es vom richtigen Absender kommt. Geben Sie es nur frei, wenn "
     "Sie die Herkunft kennen.",
+    "release_unverified_many": "Nicht als vom Absender kommend bestätigt: {count}. "
+    "Geben Sie diese nur frei, wenn Sie die Herkunft kennen.",
     "release_send": "Freigeben",
     "replay_send": "Noch einmal lesen",
     "back": "Zurück",

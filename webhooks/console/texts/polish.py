@@ -54,6 +54,8 @@ POLISH: Mapping[str, str] = {
     "release_one": "To doręczenie zostanie przeczytane ponownie. Leady w nim: {count}. Tego nie można cofnąć.",
     "release_unverified": "Nie udało się sprawdzić, czy pochodzi od właściwego nadawcy. Zwolnij je tylko wtedy, gdy "
     "wiesz, skąd pochodzi.",
+    "release_unverified_many": "Bez potwierdzenia, że pochodzą od nadawcy: {count}. "
+    "Zwolnij je tylko wtedy, gdy wiesz, skąd pochodzą.",
     "release_send": "Zwolnij",
     "replay_send": "Przeczytaj ponownie",
     "back": "Wróć",
