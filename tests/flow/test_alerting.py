@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,27 @@ def test_an_end_is_not_told_before_its_beginning(desk: Desk, hook: Post) -> None
     alerting.work(desk.services)
 
     assert [json.loads(body)["type"] for _, body in hook.hooks] == ["alert.raised"] * 3 + ["alert.over"]
+
+
+def test_many_workers_at_once_raise_repeat_and_end_an_alert_once(desk: Desk, hook: Post) -> None:
+    """Any number of them may look at the same moment."""
+    told_by(desk, hook=hook, more="  repeat: 1h\n")
+    set_aside(desk)
+
+    def all_at_once() -> None:
+        with ThreadPoolExecutor(4) as workers:
+            for done in [workers.submit(alerting.work, desk.services) for _ in range(8)]:
+                done.result()
+
+    all_at_once()
+    later(desk, minutes=61)
+    all_at_once()
+    release(desk)
+    all_at_once()
+
+    said = [json.loads(body)["type"] for _, body in hook.hooks]
+    assert said == ["alert.raised", "alert.lasting", "alert.over"]
+    assert desk.rows("SELECT count(*) FROM alert") == [(1,)]
 
 
 def test_a_receiver_that_is_gone_is_not_asked_again(desk: Desk, hook: Post) -> None:
