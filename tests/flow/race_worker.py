@@ -13,7 +13,7 @@ from crash_driver import ENVIRON, SECRET_KEY
 from connector.flows import intake, sync
 from connector.model.crm import CrmEvent, EventType, ObjectType, Record, RecordRef
 from connector.services import Services
-from connector.store import Store, Transaction, leads, ledger
+from connector.store import Store, Transaction, leads, ledger, screening
 from connector.vault import Vault
 
 #: Small batches, so that the workers meet often.
@@ -40,6 +40,8 @@ def work(shift: Shift, start: Barrier) -> None:
     logging.getLogger().addHandler(errors)
     intake.BATCH = BATCH
     if shift.mutant:
+        # Two workers with the same person meet at the count of the address already: a safeguard is seen without it.
+        screening.take = lambda *_, **__: {}  # type: ignore[assignment]
         MUTANTS[shift.mutant]()
     with Store(shift.database, size=2) as store:
         services = Services(store, Vault(SECRET_KEY), environ=ENVIRON)
