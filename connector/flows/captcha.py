@@ -46,7 +46,7 @@ def work(services: Services, ask: Ask = wire.verify) -> int:
         return 0
     with ThreadPoolExecutor(len(claimed)) as pool:
         for each, outcome in zip(
-            claimed, pool.map(lambda one: _ask(services, settings, one, ask), claimed), strict=True
+            claimed, pool.map(lambda one: _asked(services, settings, one, ask), claimed), strict=True
         ):
             _settle(services, each, outcome)
     return len(claimed)
@@ -61,6 +61,15 @@ def _settle(services: Services, claimed: Claimed, outcome: Outcome) -> None:
             tx.after_commit(lambda: services.wake("intake"))
     if outcome in (Outcome.OUTAGE, Outcome.MISCONFIGURED):
         log.warning("captcha not verified", extra={"delivery": str(claimed.delivery.id), "outcome": outcome})
+
+
+def _asked(services: Services, settings: Settings, claimed: Claimed, ask: Ask) -> Outcome:
+    """Ask; one that breaks the program waits for a person and does not hold up the others."""
+    try:
+        return _ask(services, settings, claimed, ask)
+    except Exception:
+        log.exception("captcha could not be asked about", extra={"delivery": str(claimed.delivery.id)})
+        return Outcome.UNSURE
 
 
 def _ask(services: Services, settings: Settings, claimed: Claimed, ask: Ask) -> Outcome:

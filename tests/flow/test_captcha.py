@@ -234,6 +234,24 @@ def test_a_captcha_taken_out_of_the_configuration_holds_nobody_up(site: Site) ->
     assert site.provider.asked == []
 
 
+def test_one_that_breaks_the_program_does_not_hold_up_the_others(site: Site) -> None:
+    """P2."""
+    bad, good = site.send_form("bad"), site.send_form("good", email="eva@kos.example")
+    site.work()
+
+    def ask(provider: Provider, secret: str, question: Question, expected: Expected) -> Outcome:
+        if question.token == "bad":
+            raise RuntimeError("nobody thought of this")
+        return site.provider.ask(provider, secret, question, expected)
+
+    captcha.work(site.services, ask)
+    site.work()
+
+    assert site.fate(good)[1] == "leads"
+    assert site.fate(bad)[0] == "quarantined"
+    assert "broke off" in site.fate(bad)[2]
+
+
 # The process dies.
 
 

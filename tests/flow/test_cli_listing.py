@@ -172,6 +172,22 @@ def test_deliveries_are_listed_by_fate_state_and_source(desk: Desk, worker: Serv
     assert listed(desk, "deliveries", "list", "--source", "typeform") == []
 
 
+def test_a_suspect_is_listed_with_its_score_and_reasons_and_released(desk: Desk, worker: Services) -> None:
+    """I26."""
+    receipt = post(worker, GRETA | {"website": "http://spam.example"})
+    intake.work(worker)
+
+    (row,) = listed(desk, "deliveries", "list", "--state", "quarantined")
+    shown = json.loads(desk.run("deliveries", "show", receipt, "--json").stdout)
+    desk.run("deliveries", "replay", receipt)
+    intake.work(worker)
+
+    assert row["score"] == 110
+    assert "the hidden field that people cannot see was filled in (100)" in str(row["reason"])
+    assert shown["signals"] == ["honeypot", "origin_untold"]
+    assert listed(desk, "deliveries", "list", "--fate", "leads")[0]["id"] == str(receipt)
+
+
 def test_one_delivery_is_shown_with_its_leads_and_without_its_body(desk: Desk, worker: Services) -> None:
     receipt = post(worker, GRETA)
     intake.work(worker)
