@@ -106,7 +106,9 @@ def _store(
     services: Services, source: str, query: Mapping[str, str], batch: str, rows: Sequence[Row | Reject]
 ) -> Iterator[Receipt]:
     cards = [(row, _delivery(source, query, batch, row)) for row in rows if isinstance(row, Row)]
-    first = {delivery.id: delivery for _, delivery in reversed(cards)}
+    first: dict[UUID, Delivery] = {}
+    for _, delivery in cards:
+        first.setdefault(delivery.id, delivery)
     new = accept_many(services, list(first.values()))
     taken = {each.id: each.body for each in first.values() if each.id in new}
     repeats = [delivery.id for _, delivery in cards if first[delivery.id] is not delivery or delivery.id not in new]

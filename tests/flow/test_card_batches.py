@@ -1,6 +1,7 @@
 """C17: a mail house's batch is whole, taken once however often it is killed, and answered row by row."""
 
 import csv
+import json
 import os
 import pty
 import random
@@ -192,6 +193,17 @@ def test_each_row_is_acknowledged_as_accepted_duplicate_or_rejected_with_the_rea
     assert result.stdout.startswith("1 cards stored, 2 were known, 3 rejected.")
     assert "Another" in file.with_suffix(".rejects.csv").read_text(encoding="utf-8")
     assert stored(desk) == 3
+
+
+def test_cards_are_stored_in_the_order_of_the_file(desk: Desk) -> None:
+    """What is worked first gets the first turn."""
+    take_in(desk, counted(desk, *(row(number) for number in (5, 3, 9, 1, 7))))
+    with desk.services() as services:
+        query = "SELECT id, sealed FROM delivery d JOIN delivery_body b ON delivery_id = id ORDER BY d.received_at"
+        bodies = desk.query(query)
+        cards = [json.loads(services.vault.open(name, bytes(sealed))[1]) for name, sealed in bodies]
+
+    assert [card["record"] for card in cards] == ["5", "3", "9", "1", "7"]
 
 
 def test_an_acknowledgement_runs_no_formula(desk: Desk) -> None:
