@@ -34,10 +34,13 @@ LEFT JOIN submission s ON s.delivery_id = a.delivery_id AND s.position = a.posit
 WHERE a.campaign = %s
 """
 
+# A subquery, so that no plan without statistics joins every recipient with every event.
 _MAILED = """
-SELECT e.record_id FROM recipient r JOIN event e
-    ON e.source = 'mailing' AND e.source_id = r.id::text AND e.type = 'mailing.sent'
-WHERE r.campaign = %s
+SELECT s.id FROM (
+    SELECT r.id::text, (SELECT e.id FROM event e
+        WHERE e.source = 'mailing' AND e.source_id = r.id::text AND e.type = 'mailing.sent') AS sent
+    FROM recipient r WHERE r.campaign = %s) s
+WHERE s.sent IS NOT NULL
 """
 
 
