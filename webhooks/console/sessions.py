@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from flask import Flask, Request, Response, request, session
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
+from flask import Flask, Request, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, current_user, login_user
 from flask_wtf.csrf import CSRFProtect
 
@@ -50,13 +50,8 @@ class ConsoleSessions(SecureCookieSessionInterface):
     """Signed cookies for the console only; sent over https alone when that is where people reach it."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Read the cookie of a page of the console; anything else has an empty session."""
-        return super().open_session(app, request) if _inside(request) else SecureCookieSession()
-
-    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Write the cookie of a page of the console."""
-        if _inside(request):
-            super().save_session(app, session, response)
+        """Read the cookie of a page of the console; anything else has no session."""
+        return super().open_session(app, request) if request.path.startswith(f"{PATH}/") else None
 
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 (Flask's signature)
         """Tell whether the cookie is for https alone."""
@@ -126,10 +121,6 @@ def check_token() -> None:
     if request.method == "POST":
         request.environ["wsgi.input"] = io.BytesIO(read_body(FORM_CAP))
     _csrf.protect()
-
-
-def _inside(request: Request) -> bool:
-    return request.path.startswith(f"{PATH}/")
 
 
 def _account(claimed: str) -> Account | None:
