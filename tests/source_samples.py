@@ -9,7 +9,7 @@ from uuid import UUID
 
 from connector.cli.captured import captured
 from connector.model.delivery import Delivery
-from connector.sources.registry import SOURCES
+from connector.sources.registry import SOURCES, source_for
 
 FOLDER = Path(__file__).parent / "payloads" / "intake"
 NOW = datetime(2026, 9, 16, 12, 0, tzinfo=UTC)
@@ -31,6 +31,21 @@ def sample(kind: str) -> Delivery:
     """Return the sample of a kind as a delivery."""
     taken = captured(sample_file(kind), kind, content_type="", headers=(), query=QUERIES.get(kind, ""))
     return Delivery(UUID(int=1), kind, NOW, taken.content_type, taken.body, taken.headers, taken.query)
+
+
+def fetches(kind: str) -> bool:
+    """Tell whether the vendor must be asked for what a delivery only names."""
+    return getattr(source_for(kind), "api", None) is not None
+
+
+def entry(kind: str, key: str, secret: str = "FUZZ_SECRET") -> str:
+    """Write a source of a kind for hearback.yaml, with a secret for whatever the kind asks for."""
+    reader = source_for(kind)
+    lines = [f"  {key}:", f"    kind: {kind}", f"    token: ${{TOKEN_{kind.upper()}}}"]
+    if reader.signed:
+        lines += ["    secrets:", f"      - ${{{secret}}}"]
+    lines += [f"    {name}: ${{{secret}}}" for name in getattr(reader, "needs", ()) if name != "secrets"]
+    return "\n".join(lines) + "\n"
 
 
 def kinds() -> list[str]:

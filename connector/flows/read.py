@@ -18,7 +18,7 @@ from connector.normalize import normalize
 from connector.screening.score import Verdict, judge
 from connector.services import Services
 from connector.settings.values import Settings, Source
-from connector.sources.base import Reading, content_key, submissions_in
+from connector.sources.base import CONTENT_PREFIX, Reading, content_key, submissions_in
 from connector.sources.keys import expressed_key
 from connector.sources.registry import source_for
 from connector.store.deliveries import StoredDelivery
@@ -254,7 +254,9 @@ def _prepared(
 def keys_of(source: Source, delivery: Delivery, submissions: Sequence[Submission]) -> list[str]:
     """Return what each lead is known by: the source's expression, else the sender's id, else its content (I8, I10)."""
     return [
-        expressed_key(source.dedupe_key, delivery, position, len(submissions)) or _own_key(source.key, submission)
+        expressed_key(source.dedupe_key, delivery, position, len(submissions))
+        or submission.lead_key
+        or CONTENT_PREFIX + content_key(source.key, submission.fields)
         for position, submission in enumerate(submissions)
     ]
 

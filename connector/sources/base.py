@@ -11,6 +11,9 @@ from connector.model.delivery import Delivery, Proof
 from connector.model.lead import Submission, Withdrawal
 from connector.sources.fetching import Api, Document
 
+#: What the keys begin with that count for a short time only; no id a sender gives may.
+CONTENT_PREFIX = "content:"
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -37,7 +37,7 @@ SIGNS: tuple[Sign, ...] = (
     _sign("google_ads", "a Google Ads lead form", ("lead_id", "user_column_data")),
     _sign("gravity_forms", "Gravity Forms", ("form_id", "source_url", "date_created", "is_starred")),
     _sign("hubspot_app", "a HubSpot app", ("[].subscriptionId", "[].portalId", "[].objectId")),
-    _sign("hubspot_forms", "a HubSpot form", ("fields", "context.pageUri"), ("fields", "context.hutk")),
+    _sign("hubspot_form", "a HubSpot form", ("fields", "context.pageUri"), ("fields", "context.hutk")),
     _sign("hubspot_workflow", "a HubSpot workflow", ("vid", "portal-id", "properties")),
     _sign("jotform", "Jotform", ("formID", "submissionID", "rawRequest")),
     _sign("linkedin", "LinkedIn", ("leadGenFormResponse", "leadAction"), header="x-li-signature"),
@@ -52,7 +52,7 @@ SIGNS: tuple[Sign, ...] = (
 )
 
 #: Kinds that read whatever has names and values, a vendor's too.
-GENERIC = frozenset(("form",))
+GENERIC = frozenset(("form", "json", "standard_webhooks", "wpforms"))
 
 
 def looks_like(delivery: Delivery) -> Sign | None:

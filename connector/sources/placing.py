@@ -11,7 +11,7 @@ from connector.model.signals import Signal
 from connector.model.text import clean
 from connector.signatures import unix_time
 from connector.sources.aliases import target_of
-from connector.sources.base import Reading
+from connector.sources.base import CONTENT_PREFIX, Reading
 from connector.sources.bodies import Pair, dotted, within_caps
 from connector.sources.captcha import TOKEN_FIELDS
 
@@ -200,5 +200,11 @@ def key_text(value: str) -> str | None:
     """Write a sender's id as a key; an over-long one is hashed, an empty one is none."""
     key = clean(value).strip()
     if len(key) > _MAX_KEY:
+    """Write a sender's id as a key; an over-long one is hashed, an empty one is none.
+
+    So is one that would pass for a hash of content: anybody may send one ahead of somebody else's.
+    """
+    key = value.strip()
+    if len(key) > _MAX_KEY or key.startswith(CONTENT_PREFIX):
         return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
     return key or None

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 from cli_support import NOWHERE, Desk, desk_on, refused
-from source_samples import FOLDER, QUERIES, kinds, sample_file
+from source_samples import FOLDER, QUERIES, entry, fetches, kinds, sample_file
 
 from connector.flows import intake
 from connector.flows.accept import accept
@@ -32,7 +32,7 @@ def source_of(desk: Desk, kind: str) -> str:
     key = KIND_OF_SOURCE.get(kind, kind)
     main = desk.config / "hearback.yaml"
     if f"\n  {key}:\n" not in main.read_text("utf-8"):
-        desk.edit("hearback.yaml", "\nsources:\n", f"\nsources:\n  {key}:\n    kind: {kind}\n    token: ${{A_TOKEN}}\n")
+        desk.edit("hearback.yaml", "\nsources:\n", f"\nsources:\n{entry(kind, key)}")
     return key
 
 
@@ -59,7 +59,7 @@ def test_the_sample_of_each_kind_is_read_without_a_database(desk: Desk, kind: st
     trial = json.loads(data.stdout)
     assert trial["kind"] == kind
     assert trial["warnings"] == []
-    assert trial["unreadable"] == ""
+    assert fetches(kind) or trial["unreadable"] == ""
 
 
 def test_a_form_is_shown_field_by_field(desk: Desk, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from web_support import ENVIRON
 
 from connector.flows import housekeeping
+from connector.sources.base import content_key
 from connector.store import upkeep
 from webhooks.app import create_app
 
@@ -144,12 +145,16 @@ def test_a_vendors_redelivery_has_the_first_ones_answer_and_receipt(desk: Desk) 
 
 def test_a_public_nonce_cannot_pass_for_a_hash_of_content(desk: Desk) -> None:
     """I10: nobody can send somebody else's content key ahead of them."""
-    desk.post(email="a@fink.example", plz="20095", _nonce="content:0")
+    victim = {"email": "a@fink.example", "plz": "20095"}
+    lead = {"email": "a@fink.example", "postal_code": "20095", "country": "DE", "language": "de"}
+
+    desk.post(email="b@fink.example", plz="20095", _nonce="content:" + content_key("website", lead))
     desk.work()
-    desk.post(email="b@fink.example", plz="20095", _nonce="content:0")
+    desk.post(**victim)
     desk.work()
 
     assert [fate for fate, _ in fates(desk)] == ["leads", "leads"]
+    assert ("content:" + content_key("website", lead),) in desk.rows("SELECT key FROM dedupe_key")
 
 
 def test_keys_are_kept_thirty_days_and_forgotten_in_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

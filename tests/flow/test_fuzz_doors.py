@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from source_fuzz import FULL, accepted, deliveries
-from source_samples import kinds
+from source_samples import entry, kinds
 from web_support import ENVIRON, KEY, LEADS, SECRET_KEY, fresh_database
 
 from connector import publishing
@@ -25,7 +25,6 @@ from connector.model.identity import new_id
 from connector.services import Services
 from connector.settings import default_folder
 from connector.settings.organisation import DOORLESS
-from connector.sources.registry import source_for
 from connector.store import Store
 from connector.vault import Vault
 from webhooks.app import create_app
@@ -38,21 +37,11 @@ def token(kind: str) -> str:
     return f"fuzz-token-{kind}"
 
 
-def entry(kind: str) -> str:
-    """A source of this kind, with a secret for whatever it asks for."""
-    reader = source_for(kind)
-    lines = [f"  fuzz-{kind}:", f"    kind: {kind}", f"    token: ${{TOKEN_{kind.upper()}}}"]
-    if reader.signed:
-        lines += ["    secrets:", "      - ${FUZZ_SECRET}"]
-    lines += [f"    {name}: ${{FUZZ_SECRET}}" for name in getattr(reader, "needs", ()) if name != "secrets"]
-    return "\n".join(lines) + "\n"
-
-
 @pytest.fixture(scope="module")
 def services(postgres: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     folder = Path(shutil.copytree(default_folder(), tmp_path_factory.mktemp("fuzz") / "config"))
     main = folder / "hearback.yaml"
-    entries = "".join(entry(kind) for kind in kinds() if kind not in DOORLESS)
+    entries = "".join(entry(kind, f"fuzz-{kind}") for kind in kinds() if kind not in DOORLESS)
     main.write_text(main.read_text("utf-8").replace("\nsources:\n", f"\nsources:\n{entries}"), "utf-8")
     tokens = {f"TOKEN_{kind.upper()}": token(kind) for kind in kinds()}
     with fresh_database(postgres, template) as url, Store(url, size=4) as store:

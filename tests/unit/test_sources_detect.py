@@ -22,7 +22,7 @@ BODIES = {
     "google_ads": {"lead_id": "l", "user_column_data": []},
     "gravity_forms": {"id": "1", "form_id": "2", "source_url": "u", "date_created": "d", "is_starred": 0, "1.3": "N"},
     "hubspot_app": [{"subscriptionId": 1, "portalId": 2, "objectId": 3}],
-    "hubspot_forms": {"fields": [], "context": {"pageUri": "u"}},
+    "hubspot_form": {"fields": [], "context": {"pageUri": "u"}},
     "hubspot_workflow": {"vid": 1, "portal-id": 2, "properties": {}},
     "jotform": [("formID", "1"), ("submissionID", "2"), ("rawRequest", "{}")],
     "linkedin": {"leadGenFormResponse": "u", "leadAction": "CREATED"},

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from source_fuzz import FULL, deliveries
-from source_samples import kinds, sample
+from source_samples import fetches, kinds, sample
 
 from connector.errors import UnreadableDelivery, WebhookRejected
 from connector.model.lead import Submission
@@ -56,7 +56,9 @@ def test_no_mistake_of_a_sender_makes_a_parser_fail(kind: str) -> None:
 
     fails_never()
 
-    assert read, "no case was read at all: the mistakes are too wild to find anything behind the first check"
+    assert read or fetches(kind), (
+        "no case was read at all: the mistakes are too wild to find anything behind the first check"
+    )
 
 
 def storable(lead: Submission) -> None:
@@ -71,7 +73,7 @@ def storable(lead: Submission) -> None:
         assert len(text) <= 200_000
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", [kind for kind in kinds() if not fetches(kind)])
 def test_the_untouched_sample_of_a_kind_is_read(kind: str) -> None:
     """Else the fuzz would begin with a body that is wrong already."""
     assert source_for(kind).parse(sample(kind), Reading(mapping={"Vorname": "first_name"}))
