@@ -25,8 +25,6 @@ from connector.store.deliveries import StoredDelivery
 
 #: Equal content from a source without ids counts as one submission within this time (I10).
 CONTENT_WINDOW = timedelta(minutes=10)
-#: What the keys begin with that count for this long only.
-CONTENT_PREFIX = "content:"
 #: By which channel a kind of source answers a mailing.
 CHANNELS: Mapping[str, str] = MappingProxyType({"cards": "card", "card_page": "page"})
 

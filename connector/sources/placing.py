@@ -197,14 +197,11 @@ def yes_or_no(value: str) -> bool | None:
 
 
 def key_text(value: str) -> str | None:
-    """Write a sender's id as a key; an over-long one is hashed, an empty one is none."""
-    key = clean(value).strip()
-    if len(key) > _MAX_KEY:
     """Write a sender's id as a key; an over-long one is hashed, an empty one is none.
 
     So is one that would pass for a hash of content: anybody may send one ahead of somebody else's.
     """
-    key = value.strip()
+    key = clean(value).strip()
     if len(key) > _MAX_KEY or key.startswith(CONTENT_PREFIX):
         return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
     return key or None

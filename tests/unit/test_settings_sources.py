@@ -41,7 +41,8 @@ def test_a_source_that_fits_its_kind_is_right(tmp_path: Path, lines: tuple[str, 
 @pytest.mark.parametrize("kind", sorted(kind for kind, source in SOURCES.items() if source.proof == "needed"))
 def test_a_signed_kind_without_a_secret_is_a_mistake(tmp_path: Path, kind: str) -> None:
     """I13: it could only refuse everything."""
-    (found,) = complaints(tmp_path, f"kind: {kind}", TOKEN)
+    needed = [f"{name}: ${{PROBE_{name.upper()}}}" for name in SOURCES[kind].needs]
+    (found,) = complaints(tmp_path, f"kind: {kind}", TOKEN, *needed)
 
     assert found.severity is Severity.ERROR
     assert f"sources.probe: has no secret, every delivery of kind {kind} must be signed" in str(found)
