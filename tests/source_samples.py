@@ -15,7 +15,11 @@ FOLDER = Path(__file__).parent / "payloads" / "intake"
 NOW = datetime(2026, 9, 16, 12, 0, tzinfo=UTC)
 #: Files that are not called by their kind.
 FILES = {"form": "plain_form.urlencoded", "web_to_lead": "salesforce_web_to_lead.urlencoded"}
-QUERIES = {"web_to_lead": "encoding=UTF-8", "cards": "profile=postdruck-bremen"}
+QUERIES = {
+    "card_page": "token=7K3MPX9QRWF&mailed.postal_code=10115",
+    "web_to_lead": "encoding=UTF-8",
+    "cards": "profile=postdruck-bremen",
+}
 
 
 def sample_file(kind: str) -> Path:
@@ -42,7 +46,7 @@ def entry(kind: str, key: str, secret: str = "FUZZ_SECRET") -> str:
     """Write a source of a kind for hearback.yaml, with a secret for whatever the kind asks for."""
     reader = source_for(kind)
     lines = [f"  {key}:", f"    kind: {kind}", f"    token: ${{TOKEN_{kind.upper()}}}"]
-    if reader.signed:
+    if reader.signed or "secrets" in getattr(reader, "needs", ()):
         lines += ["    secrets:", f"      - ${{{secret}}}"]
     lines += [f"    {name}: ${{{secret}}}" for name in getattr(reader, "needs", ()) if name != "secrets"]
     return "\n".join(lines) + "\n"

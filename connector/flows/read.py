@@ -259,13 +259,6 @@ def keys_of(source: Source, delivery: Delivery, submissions: Sequence[Submission
     ]
 
 
-def _own_key(source: str, submission: Submission) -> str:
-    # An id that looks like a hash of content would be compared with those, and anybody may send one.
-    if submission.lead_key and not submission.lead_key.startswith(CONTENT_PREFIX):
-        return submission.lead_key
-    return CONTENT_PREFIX + content_key(source, submission.fields)
-
-
 def said_anew(p: Prepared, submission: Submission, settings: Settings) -> Prepared:
     """Return a prepared lead whose submission was completed."""
     lead = normalize(submission, source=p.lead.source, default_country=settings.country)

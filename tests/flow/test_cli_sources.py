@@ -19,7 +19,7 @@ from connector.model.delivery import Delivery
 from connector.model.identity import new_id
 from connector.services import Services
 
-KIND_OF_SOURCE = {"form": "website", "web_to_lead": "web-to-lead"}
+KIND_OF_SOURCE = {"card_page": "card-page", "form": "website", "web_to_lead": "web-to-lead"}
 
 
 @pytest.fixture
