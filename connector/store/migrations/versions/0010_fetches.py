@@ -9,9 +9,8 @@ depends_on = None
 
 FETCHES = """
 ALTER TABLE delivery ADD COLUMN fetch_at timestamptz;
-COMMENT ON COLUMN delivery.fetch_at IS 'When a waiting delivery is due; while it is worked on, its lease.';
-ALTER TABLE delivery ADD CHECK (state <> 'waiting' OR fetch_at IS NOT NULL);
-CREATE INDEX delivery_fetch ON delivery (fetch_at, id) WHERE state = 'waiting';
+COMMENT ON COLUMN delivery.fetch_at IS 'When a delivery that waits for its vendor is due; while it is worked on, its lease.';
+CREATE INDEX delivery_fetch ON delivery (fetch_at, id) WHERE state = 'waiting' AND fetch_at IS NOT NULL;
 
 CREATE TABLE source_rest (
     source text PRIMARY KEY,
