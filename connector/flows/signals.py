@@ -10,7 +10,6 @@ from connector.screening import form_token
 from connector.screening.content import content_signals
 from connector.screening.origin import origin_signal
 from connector.services import Services
-from connector.settings.organisation import DOORLESS
 from connector.settings.values import Settings, Source
 from connector.sources.bodies import media_type
 from connector.sources.captcha import PROVIDERS
@@ -18,13 +17,15 @@ from connector.sources.registry import source_for
 
 #: What the key of form tokens is derived for.
 TOKEN_KEY = "form token"  # noqa: S105 (a purpose, not a secret)
+# Kinds that nobody posts to without a key of ours.
+_KNOWN_SENDERS = ("api", "cards")
 
 
 def signals_of(
     services: Services, settings: Settings, source: Source, delivery: Delivery, submission: Submission, lead: Lead
 ) -> tuple[Signal, ...]:
     """Return what speaks against a submission; programs with a key and mail houses are not looked at."""
-    if source.kind in DOORLESS:
+    if source.kind in _KNOWN_SENDERS:
         return ()
     found = [*submission.signals, *content_signals(submission.fields, lead)]
     if source_for(source.kind).from_pages:
