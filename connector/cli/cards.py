@@ -59,6 +59,8 @@ def _report(loaded: Loaded) -> None:
         more = f" and {loaded.unlisted} more" if loaded.unlisted else ""
         raise HearbackError(f"{len(loaded.complaints)}{more} mistakes: nothing was loaded, correct these first")
     click.echo(f"{loaded.added} recipients loaded, {loaded.known} were known.")
+    if loaded.erased:
+        click.echo(f"{loaded.erased} left out: they were erased, and a list from before does not bring them back.")
 
 
 @cards.command("export")

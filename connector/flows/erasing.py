@@ -15,7 +15,7 @@ from connector.adapters.base import Capability
 from connector.errors import ConfigurationError
 from connector.flows import held, intake, marks, sync
 from connector.flows.read import CONTENT_WINDOW
-from connector.flows.searching import Person, find, scan
+from connector.flows.searching import Person, cards_of, find, scan
 from connector.model.crm import ObjectType
 from connector.model.identity import new_id
 from connector.services import Services
@@ -106,7 +106,8 @@ def _look_and_clear(services: Services, erasure_id: UUID, person: Person, extra:
         known, found = find(services, tx, person, extra)
         if not found:
             return False
-        suppression.suppress(tx, [Suppressed(m, "person") for m in marks.hashed(services.vault, known.all_marks())])
+        named = [*known.all_marks(), *cards_of(tx, found.recipients)]
+        suppression.suppress(tx, [Suppressed(mark, "person") for mark in marks.hashed(services.vault, named)])
         erasures.note_found(tx, erasure_id, found)
     _clear(services, erasure_id, found)
     return True

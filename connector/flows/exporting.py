@@ -6,9 +6,10 @@ from uuid import UUID
 
 from connector.errors import ConfigurationError, UnreadableDelivery
 from connector.flows import read
+from connector.flows.mailing import fields_of
 from connector.flows.searching import Person, find, scan
 from connector.services import Services
-from connector.store import Transaction, consents, deliveries, erasure
+from connector.store import Transaction, consents, deliveries, erasure, recipients
 
 
 def export(
@@ -20,7 +21,10 @@ def export(
         _, found = find(services, tx, person, extra)
         held = erasure.show(tx, found)
         sent = deliveries.by_ids(tx, sorted(found.deliveries))
+        mailed = recipients.by_ids(tx, found.recipients)
     held["bodies"] = [_opened(services, stored) for stored in sent if stored.sealed is not None]
+    mailed_to = {str(row.id): _mailed(services, row) for row in mailed}
+    held["recipients"] = [about | mailed_to[about["id"]] for about in held["recipients"]]
     return {place: rows for place, rows in held.items() if rows}
 
 
@@ -33,6 +37,13 @@ def consents_of(services: Services, person: Person) -> list[dict[str, object]]:
 def _leads(services: Services, tx: Transaction, person: Person) -> list[UUID]:
     _, found = find(services, tx, person, ())
     return sorted(found.leads)
+
+
+def _mailed(services: Services, row: recipients.Recipient) -> dict[str, Any]:
+    try:
+        return {"mailed": fields_of(services.vault, row)}
+    except ConfigurationError as err:
+        return {"unreadable": str(err)}
 
 
 def _opened(services: Services, stored: deliveries.StoredDelivery) -> dict[str, Any]:

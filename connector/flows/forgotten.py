@@ -1,11 +1,11 @@
 """Who was erased does not come back: what was said before the erasure is erased too, whenever it arrives.
 
-A person is suppressed by keyed hashes of their e-mail and of their number with their last name, and for what they
-said up to the erasure: a delivery from before it that is read or replayed later, a vendor's late delivery that
-states its time, a card with a date before it or with none. A submission under a key that was erased stays out for
-ever, whenever it comes again, for it says nothing new. Somebody who writes anew afterwards, under a new key, is
-welcome like anybody. A sender without keys or times of its own cannot be told from the person: what it repeats
-by hand later comes in as new.
+A person is suppressed by keyed hashes of their e-mail, of their number with their last name and of the cards mailed
+to them, and for what they said up to the erasure: a delivery from before it that is read or replayed later, a
+vendor's late delivery that states its time, a card with a date before it or with none. A submission under a key that
+was erased stays out for ever, whenever it comes again, for it says nothing new. Somebody who writes anew afterwards,
+under a new key, is welcome like anybody. A sender without keys or times of its own cannot be told from the person:
+what it repeats by hand later comes in as new.
 """
 
 from collections.abc import Iterable, Sequence
@@ -54,6 +54,8 @@ def _marks(services: Services, p: Prepared) -> Iterable[Mark]:
     noted = marks.of_person(lead.email, lead.phone, lead.last_name)
     if p.submission.lead_key is not None:
         noted.append(marks.of_submission(p.delivery.source, p.key))
+    if p.submission.token:
+        noted.append(marks.of_card(p.submission.token))
     asked = [*noted]
     if p.origin.idempotency_key:
         asked.append(marks.of_request(p.delivery.source, p.origin.idempotency_key))

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID, uuid5
@@ -13,14 +13,17 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from connector.errors import ConfigurationError
+from connector.flows import marks
+from connector.model.lead import Lead, Submission
 from connector.model.token import ALPHABET, RANDOM, token_of
+from connector.normalize import normalize
 from connector.normalize.email import read_email
 from connector.normalize.language import read_language
 from connector.services import Services
 from connector.settings.complaints import Complaint
 from connector.settings.values import Campaign, Settings
 from connector.sources.recipients import Entry, read_recipients
-from connector.store import Transaction, events, recipients
+from connector.store import Transaction, events, recipients, suppression
 from connector.store.events import Event
 from connector.store.recipients import OBJECT, SENT, SOURCE, Recipient
 from connector.vault import Vault
@@ -36,10 +39,14 @@ SMALL_QR = 38
 
 @dataclass(slots=True)
 class Loaded:
-    """What loading did. With complaints nothing was stored; `unlisted` counts those beyond the first thousand."""
+    """What loading did. With complaints nothing was stored; `unlisted` counts those beyond the first thousand.
+
+    `erased` people are left out: a list says nothing new of them.
+    """
 
     added: int = 0
     known: int = 0
+    erased: int = 0
     complaints: tuple[Complaint, ...] = ()
     unlisted: int = 0
 
@@ -150,6 +157,11 @@ def fields_of(vault: Vault, recipient: Recipient) -> dict[str, str]:
     return fields
 
 
+def person_in(settings: Settings, fields: Mapping[str, str]) -> Lead:
+    """Return a recipient in the form in which leads are compared."""
+    return normalize(Submission(fields), source=SOURCE, default_country=settings.country)
+
+
 def _nobody(settings: Settings, campaign: str, before: Mapping[datetime, int]) -> str:
     if not before:
         return f"campaign {campaign!r} has no recipients: load them with `hearback cards recipients {campaign} FILE`"
@@ -228,7 +240,6 @@ def _changed(services: Services, campaign: str, file: str, entries: Sequence[Ent
         stored = recipients.known(tx, campaign, [entry.reference for entry in entries if entry.reference])
     for entry in entries:
         row = stored.get(entry.reference)
-        # An erased person stays erased (I33).
         if row and row.sealed and fields_of(services.vault, row) != entry.fields:
             what = "reference: is loaded already with other data"
             do = "give it a reference of its own, or take the row out"
@@ -236,19 +247,32 @@ def _changed(services: Services, campaign: str, file: str, entries: Sequence[Ent
 
 
 def _add(services: Services, campaign: str, entries: Sequence[Entry], loaded: Loaded) -> None:
-    rows = [_recipient(services.vault, campaign, entry) for entry in entries]
+    vault = services.vault
+    rows = [_recipient(vault, campaign, entry) for entry in entries]
     with services.store.transaction() as tx:
-        added = _put(tx, rows)
+        suppression.share(tx)
+        settings = services.active(tx).settings
+        named = {row.id: _marks(settings, entry) for row, entry in zip(rows, entries, strict=True)}
+        gone = suppression.entries(tx, marks.sought(vault, chain.from_iterable(named.values())))
+        kept = [row for row in rows if gone.keys().isdisjoint(marks.sought(vault, named[row.id]))]
+        added = _put(tx, kept)
+        recipients.mark(tx, [(mark, row.id) for row in kept for mark in marks.hashed(vault, named[row.id])])
     loaded.added += added
-    loaded.known += len(rows) - added
+    loaded.known += len(kept) - added
+    loaded.erased += len(rows) - len(kept)
+
+
+def _marks(settings: Settings, entry: Entry) -> list[marks.Parts]:
+    person = person_in(settings, entry.fields)
+    return marks.of_person(person.email, person.phone, person.last_name)
 
 
 def _put(tx: Transaction, rows: Sequence[Recipient]) -> int:
     added = 0
     while rows:
         added += recipients.put(tx, rows)
-        there = recipients.known(tx, rows[0].campaign, [row.reference for row in rows])
-        rows = [row._replace(token=_drawn()) for row in rows if row.reference not in there]
+        there = recipients.stored(tx, [row.id for row in rows])
+        rows = [row._replace(token=_drawn()) for row in rows if row.id not in there]
     return added
 
 

@@ -26,6 +26,11 @@ def of_caller(phone: str, last_name: str) -> Parts:
     return "caller", phone, fold(last_name)
 
 
+def of_card(token: str) -> Parts:
+    """Return the mark of an answer that came by a recipient's card; whoever gave it may be somebody else."""
+    return "card", token
+
+
 def of_submission(source: str, key: str) -> Parts:
     """Return the mark of a submission under its sender's own key."""
     return "submission", source, key

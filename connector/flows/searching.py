@@ -7,6 +7,7 @@ from uuid import UUID
 
 from connector.errors import ConfigurationError, ConnectorError, HearbackError, UnreadableDelivery
 from connector.flows import marks, read, told
+from connector.flows.mailing import fields_of, person_in
 from connector.flows.marks import Parts
 from connector.flows.read import Aside, Prepared, Unfetched
 from connector.model.delivery import Delivery
@@ -14,7 +15,7 @@ from connector.normalize.email import read_email
 from connector.normalize.phone import read_phone
 from connector.services import Services
 from connector.settings.values import Settings
-from connector.store import Transaction, deliveries, tracing
+from connector.store import Transaction, deliveries, recipients, tracing
 from connector.store.deliveries import StoredDelivery
 from connector.store.erasure import Found, Ref
 from connector.store.tracing import Fact
@@ -67,10 +68,18 @@ def person(services: Services, email: str, phone: str) -> Person:
     if emails:
         return Person(emails, phones)
     with services.store.transaction() as tx:
-        named = {fact.email for fact in tracing.leads_of(tx, [], phones)} - {""}
+        named = {fact.email for fact in tracing.leads_of(tx, [], phones)}
+        named = (named | _mailed(services, tx, settings, phones)) - {""}
     if len(named) > 1:
         raise HearbackError(f"{len(named)} people with different e-mails share this number: give the e-mail too")
     return Person(frozenset(named), phones, by_phone=not named)
+
+
+def _mailed(services: Services, tx: Transaction, settings: Settings, phones: Iterable[str]) -> set[str]:
+    """Return the e-mails of those a mailing went to under one of these numbers."""
+    same = recipients.by_marks(tx, marks.sought(services.vault, [("phone", phone) for phone in phones]))
+    rows = recipients.by_ids(tx, same)
+    return {person_in(settings, fields_of(services.vault, row)).email for row in rows}
 
 
 def find(services: Services, tx: Transaction, who: Person, extra: Iterable[UUID]) -> tuple[Person, Found]:
@@ -86,7 +95,18 @@ def find(services: Services, tx: Transaction, who: Person, extra: Iterable[UUID]
         found = {fact.lead for fact in facts}
     who = more_of(who, facts)
     records = tracing.mirrored(tx, who.emails, who.phones, {name.lower() for name in who.names} | {""})
-    return who, complete(services, tx, found, known.deliveries | frozenset(extra), records)
+    sent = known.deliveries | frozenset(extra)
+    mailed = recipients.by_marks(tx, marks.sought(services.vault, who.all_marks()))
+    mailed |= complete(services, tx, found, sent, records).recipients
+    # What came by their card says who they are, and may have made somebody else's lead.
+    by_card = tracing.by_marks(tx, marks.sought(services.vault, cards_of(tx, mailed))).deliveries
+    everything = complete(services, tx, found, sent | by_card, records)
+    return who, replace(everything, recipients=everything.recipients | mailed)
+
+
+def cards_of(tx: Transaction, mailed: Collection[UUID]) -> list[Parts]:
+    """Return the marks of the cards that were mailed to these recipients."""
+    return [marks.of_card(row.token) for row in recipients.by_ids(tx, mailed)]
 
 
 def complete(
@@ -129,6 +149,9 @@ def _is(who: Person, fact: Fact) -> bool:
 def scan(services: Services, who: Person, progress: Callable[[int, int], None]) -> frozenset[UUID]:
     """Read all deliveries of which nobody has noted whom they speak of; return those of this person."""
     found: set[UUID] = set()
+    with services.store.transaction() as tx:
+        cards = cards_of(tx, recipients.by_marks(tx, marks.sought(services.vault, who.all_marks())))
+    wanted = {*who.all_marks(), *cards}
     after, done = UUID(int=0), 0
     while True:
         with services.store.transaction() as tx:
@@ -136,7 +159,7 @@ def scan(services: Services, who: Person, progress: Callable[[int, int], None]) 
             page = tracing.unmarked(tx, after, PAGE)
             stored_page = deliveries.by_ids(tx, page)
         for stored in stored_page:
-            if _speaks_of(services, settings, stored, who):
+            if _speaks_of(services, settings, stored, who, wanted):
                 found.add(stored.id)
         done += len(page)
         progress(done, done + PAGE if len(page) == PAGE else done)
@@ -145,13 +168,14 @@ def scan(services: Services, who: Person, progress: Callable[[int, int], None]) 
         after = page[-1]
 
 
-def _speaks_of(services: Services, settings: Settings, stored: StoredDelivery, who: Person) -> bool:
-    wanted = set(who.all_marks())
+def _speaks_of(
+    services: Services, settings: Settings, stored: StoredDelivery, who: Person, wanted: Collection[Parts]
+) -> bool:
     try:
         said = _told(services, settings, stored) if told.is_news(stored) else _read(services, settings, stored)
     except (ConnectorError, ConfigurationError, UnreadableDelivery):
         said = []
-    if wanted.intersection(said):
+    if any(mark in wanted for mark in said):
         return True
     return not said and _anywhere(read.open_delivery(services, stored), who)
 
@@ -166,6 +190,9 @@ def _prepared(services: Services, settings: Settings, stored: StoredDelivery) ->
     if isinstance(outcome, Unfetched):
         return []
     return [p for p in (outcome.prepared if isinstance(outcome, Aside) else outcome) if isinstance(p, Prepared)]
+    heard = outcome.prepared if isinstance(outcome, Aside) else [p for p in outcome if isinstance(p, Prepared)]
+    named = [mark for p in heard for mark in marks.of_person(p.lead.email, p.lead.phone, p.lead.last_name)]
+    return named + [marks.of_card(p.submission.token) for p in heard if p.submission.token]
 
 
 def _told(services: Services, settings: Settings, stored: StoredDelivery) -> list[Parts]:

@@ -12,22 +12,6 @@ from connector.sources.aliases import target_of
 from connector.sources.records import checked_encoding, lines_of, separated
 
 REFERENCE = "reference"
-_REFERENCES = frozenset(
-    (
-        "reference",
-        "ref",
-        "ownreference",
-        "customernumber",
-        "customerno",
-        "customerid",
-        "id",
-        "kundennummer",
-        "kundennr",
-        "kundenid",
-        "numerklienta",
-        "nrklienta",
-    )
-)
 _ENGLISH = ("reference", "ref", "ownreference", "customernumber", "customerno", "customerid", "id")
 _REFERENCES = frozenset((*_ENGLISH, "kundennummer", "kundennr", "kundenid", "numerklienta", "nrklienta"))
 #: What a list may say of a recipient: who they are and how to reach them, not what they want.

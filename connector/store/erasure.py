@@ -29,17 +29,19 @@ class Found:
     shared: frozenset[UUID] = frozenset()
     records: frozenset[Ref] = frozenset()
     linked: frozenset[Ref] = frozenset()
+    recipients: frozenset[UUID] = frozenset()
 
     def __bool__(self) -> bool:
         """Tell whether anything is held."""
-        return bool(self.leads or self.deliveries or self.records)
+        return bool(self.leads or self.deliveries or self.records or self.recipients)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """One place that holds personal data. `shown` selects it as JSON, `erased` takes it away ("": nothing has to go).
 
-    Both may use %(leads)s, %(lead_keys)s, %(deliveries)s, %(shared)s, and the arrays of `_RECORDS` and `_LINKED`.
+    Both may use %(leads)s, %(lead_keys)s, %(deliveries)s, %(shared)s, %(recipients)s, and the arrays of `_RECORDS`
+    and `_LINKED`.
     """
 
     name: str
@@ -141,6 +143,18 @@ PLACES = (
         "suppressed_reason = 'the customer was erased' FROM sale s WHERE s.connection = i.connection "
         "AND s.deal = i.deal AND s.lead_id = ANY(%(leads)s) AND i.state = 'scheduled'",
     ),
+    Place(
+        "recipients",
+        "SELECT to_jsonb(r) - 'sealed' - 'token' FROM recipient r WHERE id = ANY(%(recipients)s)",
+        "UPDATE recipient SET sealed = NULL, reference = id::text, erased_at = hearback_now() "
+        "WHERE id = ANY(%(recipients)s) AND erased_at IS NULL",
+    ),
+    Place(
+        "recipient marks",
+        "SELECT to_jsonb(recipient_id) FROM recipient_mark WHERE recipient_id = ANY(%(recipients)s)",
+        "DELETE FROM recipient_mark WHERE recipient_id = ANY(%(recipients)s)",
+    ),
+    Place("card answers", "SELECT to_jsonb(a) FROM card_answer a WHERE delivery_id = ANY(%(deliveries)s)"),
 )
 
 
@@ -172,6 +186,7 @@ def _values(found: Found) -> dict[str, Any]:
         "lead_keys": [f"lead:{lead}" for lead in sorted(found.leads)],
         "deliveries": sorted(found.deliveries),
         "shared": sorted(found.shared),
+        "recipients": sorted(found.recipients),
     }
 
 

@@ -108,6 +108,8 @@ def _erasure(row: tuple[Any, ...]) -> Erasure:
 
 
 def _found(document: dict[str, list[Any]]) -> Found:
-    leads, deliveries, shared = (frozenset(map(UUID, document[name])) for name in ("leads", "deliveries", "shared"))
+    leads, deliveries, shared, recipients = (
+        frozenset(map(UUID, document[name])) for name in ("leads", "deliveries", "shared", "recipients")
+    )
     records, linked = (frozenset((c, t, r) for c, t, r in document[name]) for name in ("records", "linked"))
-    return Found(leads, deliveries, shared, records, linked)
+    return Found(leads, deliveries, shared, records, linked, recipients)

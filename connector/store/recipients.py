@@ -1,6 +1,6 @@
 """Whom a mailing goes to: a token each, name and address sealed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,6 +14,15 @@ SOURCE, OBJECT, SENT = "mailing", "recipient", "mailing.sent"
 _PUT = """
 INSERT INTO recipient (id, token, campaign, reference, sealed)
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::bytea[])
+ON CONFLICT DO NOTHING
+"""
+
+# Who was erased meanwhile is not marked again.
+_MARK = """
+INSERT INTO recipient_mark (mark, recipient_id)
+SELECT n.mark, n.id FROM unnest(%s::bytea[], %s::uuid[]) AS n (mark, id)
+JOIN recipient r ON r.id = n.id AND r.sealed IS NOT NULL
+ORDER BY n.mark, n.id
 ON CONFLICT DO NOTHING
 """
 
@@ -41,6 +50,17 @@ def put(tx: Transaction, rows: Sequence[Recipient]) -> int:
     return tx.run(_PUT, *(list(column) for column in zip(*rows, strict=True)))
 
 
+def mark(tx: Transaction, rows: Sequence[tuple[bytes, UUID]]) -> None:
+    """Note keyed hashes by which stored recipients are found again."""
+    if rows:
+        tx.run(_MARK, *(list(column) for column in zip(*rows, strict=True)))
+
+
+def stored(tx: Transaction, ids: Collection[UUID]) -> set[UUID]:
+    """Return which of these recipients are stored, the erased among them."""
+    return {row[0] for row in tx.all("SELECT id FROM recipient WHERE id = ANY(%s)", list(ids))}
+
+
 def known(tx: Transaction, campaign: str, references: Sequence[str]) -> dict[str, Recipient]:
     """Return those of a campaign's recipients that are stored, by reference."""
     rows = tx.all(
@@ -59,10 +79,22 @@ def by_tokens(tx: Transaction, tokens: Sequence[str]) -> dict[str, Recipient]:
     return {row[1]: _recipient(row) for row in rows}
 
 
+def by_ids(tx: Transaction, ids: Collection[UUID]) -> list[Recipient]:
+    """Return recipients in order of their ids."""
+    rows = tx.all(f"SELECT {_ROW} FROM recipient r WHERE r.id = ANY(%s) ORDER BY r.id", list(ids))  # noqa: S608 (constants only)
+    return [_recipient(row) for row in rows]
+
+
+def by_marks(tx: Transaction, marks: Sequence[bytes]) -> set[UUID]:
+    """Return the recipients that hold one of these marks."""
+    rows = tx.all("SELECT recipient_id FROM recipient_mark WHERE mark = ANY(%s)", list(marks))
+    return {row[0] for row in rows}
+
+
 def to_send(tx: Transaction, campaign: str, at: datetime, after: str, limit: int) -> list[Recipient]:
-    """Return recipients who were sent nothing yet, or at this very instant, by reference from `after` on."""
+    """Return who was sent nothing yet, or at this very instant, by reference from `after` on; the erased never."""
     rows = tx.all(
-        f"SELECT {_ROW} FROM recipient r WHERE r.campaign = %s AND r.reference > %s "  # noqa: S608 (constants only)
+        f"SELECT {_ROW} FROM recipient r WHERE r.campaign = %s AND r.erased_at IS NULL AND r.reference > %s "  # noqa: S608 (constants only)
         f"AND coalesce({_SENT_AT} = %s, true) ORDER BY r.reference LIMIT %s",
         campaign,
         after,
@@ -73,18 +105,18 @@ def to_send(tx: Transaction, campaign: str, at: datetime, after: str, limit: int
 
 
 def sent(tx: Transaction, campaign: str) -> dict[datetime, int]:
-    """Count a campaign's recipients by the instant they were sent their card; the others are left out."""
+    """Count a campaign's recipients, but the erased, by the instant they were sent their card, if they were."""
     rows = tx.all(
-        f"SELECT at, count(*) FROM (SELECT {_SENT_AT} AS at FROM recipient r WHERE r.campaign = %s) s "  # noqa: S608 (constants only)
-        "WHERE at IS NOT NULL GROUP BY at ORDER BY at",
+        f"SELECT at, count(*) FROM (SELECT {_SENT_AT} AS at FROM recipient r "  # noqa: S608 (constants only)
+        "WHERE r.campaign = %s AND r.erased_at IS NULL) s WHERE at IS NOT NULL GROUP BY at ORDER BY at",
         campaign,
     )
     return dict(rows)
 
 
 def count(tx: Transaction, campaign: str) -> int:
-    """Count a campaign's recipients."""
-    row = tx.one("SELECT count(*) FROM recipient WHERE campaign = %s", campaign)
+    """Count a campaign's recipients, but the erased."""
+    row = tx.one("SELECT count(*) FROM recipient WHERE campaign = %s AND erased_at IS NULL", campaign)
     return row[0] if row else 0
 
 

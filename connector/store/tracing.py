@@ -98,7 +98,7 @@ def mirrored(tx: Transaction, emails: Collection[str], phones: Collection[str], 
 def complete(
     tx: Transaction, leads: Collection[UUID], deliveries: Collection[UUID], records: Collection[Ref] = ()
 ) -> Found:
-    """Add what hangs on leads: their deliveries with all repeats, their records in CRMs, and what links to those."""
+    """Add what hangs on leads: deliveries with repeats, records in CRMs, what links to those, the cards answered."""
     mine = [fact.lead for fact in facts(tx, leads)]
     sent = [row[0] for row in tx.all("SELECT delivery_id FROM submission WHERE lead_id = ANY(%s)", mine)]
     every = {*deliveries, *sent}
@@ -110,7 +110,22 @@ def complete(
     linked = _linking(tx, refs)
     # A task about a person says so in its title.
     refs |= {ref for ref in linked if ref[1] == "task"}
-    return Found(frozenset(mine), frozenset(every), frozenset(shared), frozenset(refs), frozenset(linked - refs))
+    mailed = frozenset(_mailed(tx, mine, every - shared))
+    return Found(
+        frozenset(mine), frozenset(every), frozenset(shared), frozenset(refs), frozenset(linked - refs), mailed
+    )
+
+
+def _mailed(tx: Transaction, leads: Collection[UUID], deliveries: Collection[UUID]) -> set[UUID]:
+    rows = tx.all(
+        "SELECT r.id FROM card_answer a JOIN recipient r ON r.id = a.recipient_id "
+        "WHERE a.delivery_id = ANY(%s) AND r.sealed IS NOT NULL "
+        "UNION SELECT r.id FROM submission s JOIN card_answer a USING (delivery_id, position) "
+        "JOIN recipient r ON r.id = a.recipient_id WHERE s.lead_id = ANY(%s) AND r.sealed IS NOT NULL",
+        list(deliveries),
+        list(leads),
+    )
+    return {row[0] for row in rows}
 
 
 def _others(tx: Transaction, deliveries: Collection[UUID], leads: Collection[UUID]) -> set[UUID]:

@@ -13,18 +13,31 @@ from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 import psycopg
 import pytest
 from cli_support import wait_until
-from desk import Desk, MemoryCrm, jan
+from desk import Desk, FORM, MemoryCrm, jan
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from connector.adapters.base import Capability
 from connector.errors import ConnectorError, HearbackError
-from connector.flows import erasing, exporting, feedback, followups, housekeeping, intake, searching, sync, verify
+from connector.flows import (
+    card_page,
+    erasing,
+    exporting,
+    feedback,
+    followups,
+    housekeeping,
+    intake,
+    mailing,
+    searching,
+    sync,
+    verify,
+)
 from connector.flows.accept import accept, accept_once
 from connector.flows.consents import truncated
 from connector.flows.searching import Person
@@ -122,6 +135,7 @@ def dump(desk: Desk) -> str:
 
 def opened(desk: Desk) -> str:
     sealed = desk.rows("SELECT delivery_id, sealed FROM delivery_body")
+    sealed += desk.rows("SELECT id, sealed FROM recipient WHERE sealed IS NOT NULL")
     bodies = [desk.services.vault.open(delivery, bytes(body)) for delivery, body in sealed]
     return "".join(f"{head}{body!r}" for head, body in bodies)
 
@@ -132,7 +146,10 @@ def traces(text: str) -> set[str]:
 
 
 def a_life(desk: Desk) -> list[UUID]:
-    """A form, a vendor's delivery, its repeat, a bot's, a rejected and an unreadable one, a card, a sale, a survey."""
+    """A form, a vendor's delivery and its repeat, a bot's, a broken one, cards (one is answered), a sale, a survey."""
+    mail(desk, DE, reference="xenia@quandt.example")
+    token = mail(desk, US, reference="Quandt")
+    by_card = answered(desk, token, message="Xenia's answer")
     first = desk.post(**xenia(nachricht="Grüße von Xenia"))
     again = desk.post(**xenia(nachricht="Grüße von Xenia"))
     vendor = desk.post_raw("typeform", typeform("t-x", "xenia@quandt.example", nachname="Quandt"), JSON)
@@ -159,7 +176,43 @@ def a_life(desk: Desk) -> list[UUID]:
     desk.work()
     desk.send()
     sold_to(desk)
-    return [first, again, vendor, repeat, bot, caller, broken, named]
+    return [first, again, vendor, repeat, bot, caller, broken, named, by_card]
+
+
+DE, US = "cordless-autumn-de", "cordless-fall-us"
+MAILED = {
+    "reference": "K1", "first_name": "Xenia", "last_name": "Quandt", "street": "Hafenstraße 3", "postal_code": "10115",
+    "city": "Berlin", "country": "DE", "email": "xenia@quandt.example", "phone": "030 5557788",
+}  # fmt: skip
+
+
+def load(desk: Desk, campaign: str, *rows: dict[str, str]) -> mailing.Loaded:
+    file = desk.folder.parent / "list.csv"
+    lines = [";".join(MAILED), *(";".join({**MAILED, **row}.values()) for row in rows)]
+    file.write_text("\n".join((*lines, "")), encoding="utf-8")
+    loaded = mailing.load_recipients(desk.services, campaign, file)
+    assert loaded.complaints == ()
+    return loaded
+
+
+def mail(desk: Desk, campaign: str = DE, **row: str) -> str:
+    """Load one recipient; return the token of their card."""
+    assert load(desk, campaign, row).added == 1
+    reference = row.get("reference", MAILED["reference"])
+    query = "SELECT token FROM recipient WHERE campaign = %s AND reference = %s"
+    return str(desk.rows(query, campaign, reference)[0][0])
+
+
+def answered(desk: Desk, token: str, **said: str) -> UUID:
+    view = card_page.find(desk.services, token)
+    assert view is not None
+    body = urlencode({**view.fields, **said}).encode()
+    sent = Delivery(new_id(), view.source.key, datetime.now(UTC), FORM, body, {}, {})
+    return card_page.keep(desk.services, view, sent, language="de", texts={})
+
+
+def exported(desk: Desk, campaign: str = DE) -> list[str]:
+    return [card.reference for card in mailing.send(desk.services, campaign, datetime(2026, 12, 1, tzinfo=UTC).date())]
 
 
 def sold_to(desk: Desk) -> None:
@@ -580,6 +633,106 @@ def test_the_export_shows_what_was_sent_and_what_is_known(desk: Desk) -> None:
     assert any(each["ip"] == "192.0.2.77" for each in held["bodies"])
     assert held["survey answers"][0]["text"] == "Xenia was happy"
     assert json.loads(json.dumps(held, default=str))
+
+
+# Mailings.
+
+
+def test_who_was_mailed_and_never_answered_is_found_shown_and_erased(desk: Desk) -> None:
+    """I33, I34: their card still tells which mailing it is of, and of whom it is no more; nobody else's row changes."""
+    otto_says = {"first_name": "Ole", "last_name": "Otto", "email": "otto@otto.example", "phone": "040 5550100"}
+    load(desk, DE, {}, {"reference": "K2", **otto_says})
+    ((token,),) = desk.rows("SELECT token FROM recipient WHERE reference = 'K1'")
+    otto = rows_of(desk, desk.rows("SELECT id FROM recipient WHERE reference = 'K2'")[0][0])
+    held = exporting.export(desk.services, searching.person(desk.services, "xenia@quandt.example", ""))
+    assert [(each["campaign"], each["reference"]) for each in held["recipients"]] == [(DE, "K1")]
+    assert held["recipients"][0]["mailed"]["street"] == "Hafenstraße 3"
+    assert "token" not in held["recipients"][0]
+
+    done = erase(desk)
+
+    assert done.counts == {"recipients": 1, "recipient marks": 2}
+    assert traces(dump(desk)) == set()
+    assert "otto@otto.example" in opened(desk)
+    assert otto <= rows_of(desk, "K2", *(each[0] for each in desk.rows("SELECT id FROM recipient")))
+    assert exported(desk) == ["K2"]
+    view = card_page.find(desk.services, token)
+    assert view is not None
+    assert (view.campaign, dict(view.fields), view.reachable) == ("Akku-Herbst 2026", {}, False)
+    # Who answers by it later is a lead of that mailing, with what they say and nothing beside it.
+    late = answered(desk, token, email="new@quandt.example", postal_code="10115", country="DE")
+    desk.work()
+    assert desk.fate(late)[1] == "leads"
+    ((data,),) = desk.rows("SELECT data FROM lead")
+    assert (data["email"], data["campaign"]) == ("new@quandt.example", DE)
+    assert not {"last_name", "street", "phone"} & data.keys()
+
+
+def test_a_list_loaded_again_does_not_bring_the_erased_back(desk: Desk) -> None:
+    """I33: neither under the same campaign and reference, nor under others."""
+    mail(desk)
+    erase(desk)
+    before = desk.rows("SELECT * FROM recipient")
+
+    same, other = load(desk, DE, {}), load(desk, US, {"reference": "K9"}, {"reference": "K2", "email": "o@o.example"})
+
+    assert [(each.added, each.known, each.erased) for each in (same, other)] == [(0, 0, 1), (1, 0, 1)]
+    assert desk.rows("SELECT * FROM recipient WHERE campaign = %s", DE) == before
+    assert exported(desk, US) == ["K2"]
+
+
+def test_a_recipient_is_found_through_the_card_they_answered(desk: Desk) -> None:
+    """I33: mailed by post alone; only the answer says who they are, and the same list does not bring them back."""
+    row = {"email": "", "phone": ""}
+    receipt = answered(desk, mail(desk, **row), email="xenia@quandt.example")
+    desk.work()
+
+    erase(desk)
+    again = load(desk, DE, row)
+
+    assert traces(dump(desk)) == set()
+    assert (again.added, again.known) == (0, 1)
+    assert desk.fate(receipt)[1] == "erased"
+
+
+@pytest.mark.parametrize("more", [{"website": "http://spam.example"}, {"campaign": "pomiary-2026"}], ids=str)
+def test_an_answer_that_waits_for_a_person_is_found_by_the_card(desk: Desk, more: dict[str, str]) -> None:
+    """I33: it names neither e-mail nor number, for the page left out what we know (C10)."""
+    receipt = answered(desk, mail(desk), message="Xenia here", **more)
+    desk.work()
+    assert desk.fate(receipt)[0] == "quarantined"
+
+    erase(desk)
+
+    assert desk.fate(receipt)[:2] == ("done", "erased")
+    assert traces(dump(desk)) == set()
+
+
+def test_who_answered_by_somebody_else_s_card_keeps_their_lead(desk: Desk) -> None:
+    """The body held the recipient's address too and goes; the colleague's lead stays."""
+    token = mail(desk)
+    answered(desk, token, first_name="Ole", last_name="Otto", email="otto@otto.example", phone="+49 40 5550100")
+    desk.work()
+
+    erase(desk)
+
+    assert traces(dump(desk)) == set()
+    assert desk.rows("SELECT data ->> 'email', erased_at FROM lead") == [("otto@otto.example", None)]
+
+
+def test_a_number_of_several_recipients_names_nobody(desk: Desk) -> None:
+    load(desk, DE, {}, {"reference": "K2", "email": "otto@otto.example"})
+
+    with pytest.raises(HearbackError, match="2 people with different e-mails share this number"):
+        searching.person(desk.services, "", "+49 30 5557788")
+
+
+def test_a_recipient_is_found_by_number_alone(desk: Desk) -> None:
+    mail(desk)
+
+    erase(desk, "", "030 5557788")
+
+    assert traces(dump(desk)) == set()
 
 
 # Consent (I31).

@@ -8,7 +8,8 @@ branch_labels = None
 depends_on = None
 
 CARDS = """
--- `sealed` holds name and address, NULL where the card is anonymous or its recipient was erased.
+-- `sealed` holds name and address, NULL where the card is anonymous or its recipient was erased. Of the erased the
+-- row stays for what still comes by their card, under its id instead of the sender's reference.
 CREATE TABLE recipient (
     id uuid PRIMARY KEY,
     token text NOT NULL UNIQUE,
@@ -16,8 +17,17 @@ CREATE TABLE recipient (
     reference text NOT NULL,
     sealed bytea,
     loaded_at timestamptz NOT NULL DEFAULT hearback_now(),
+    erased_at timestamptz,
     UNIQUE (campaign, reference)
 );
+
+-- Who a recipient is, as keyed hashes: what is sealed cannot be searched.
+CREATE TABLE recipient_mark (
+    mark bytea NOT NULL,
+    recipient_id uuid NOT NULL REFERENCES recipient,
+    PRIMARY KEY (mark, recipient_id)
+);
+CREATE INDEX recipient_mark_recipient ON recipient_mark (recipient_id);
 
 -- One row for each card or page that was read. Its lead stands in `submission`, what became of that with the lead.
 CREATE TABLE card_answer (
