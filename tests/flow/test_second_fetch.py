@@ -28,7 +28,7 @@ from vendor_support import (
 from connector.adapters import http
 from connector.adapters.testing import CUT, Reply
 from connector.adapters.testing.scripted import Seen
-from connector.flows import fetch, read
+from connector.flows import fetch, housekeeping, read
 from connector.jobs import Workers, wake_all
 from connector.sources.meta import MetaSource
 from connector.store import Transaction, deliveries, fetches
@@ -507,13 +507,68 @@ def test_a_member_lead_is_fetched_with_its_form(desk: Desk, vendors: Vendors) ->
     assert seen.headers["linkedin-version"]
 
 
-def test_an_erasure_notice_asks_nobody_and_waits_for_a_person(desk: Desk, vendors: Vendors) -> None:
-    """I18."""
+def test_an_erasure_notice_asks_nobody_and_is_applied(desk: Desk, vendors: Vendors) -> None:
+    """I18: also of an answer we never had."""
     receipt = post(desk, lead_action(action="DELETED"), "linkedin")
     fetch_all(desk)
 
-    assert desk.fate(receipt) == ("quarantined", None, "an erasure notice")
+    assert desk.fate(receipt) == ("done", "applied", "a notice of erasure")
     assert vendors.seen == []
+    assert desk.rows("SELECT count(*) FROM erasure") == [(0,)]
+
+
+def held_of(desk: Desk) -> list[str]:
+    """What is left of people: data of leads, and bodies."""
+    said = desk.rows("SELECT data::text FROM lead WHERE data <> '{}' UNION ALL SELECT fields::text FROM command")
+    sealed = desk.rows("SELECT delivery_id, sealed FROM delivery_body")
+    opened = [desk.services.vault.open(delivery, bytes(body)) for delivery, body in sealed]
+    return [row for row in (*(row[0] for row in said), *(str(each) for each in opened)) if "acme.example" in row]
+
+
+def test_a_deleted_answer_erases_its_lead_once_and_stays_out(desk: Desk, vendors: Vendors) -> None:
+    """I18: created, deleted, the same notice again, and the original redelivered late; another answer stays."""
+    vendors.leads = {"501-1": member_lead(), "502-1": member_lead("502-1")}
+    first, _ = post(desk, lead_action(), "linkedin"), post(desk, lead_action("502-1"), "linkedin")
+    fetch_all(desk)
+    desk.send()
+    assert leads(desk) == ["jane.501-1@acme.example", "jane.502-1@acme.example"]
+    ((owners,),) = desk.rows("SELECT sum(open_leads) FROM ledger_entry")
+    asked = len(vendors.seen)
+
+    notices = []
+    for _ in range(2):
+        notices.append(post(desk, lead_action(action="DELETED"), "linkedin"))
+        housekeeping.work(desk.services)
+    late = post(desk, lead_action(), "linkedin")
+    fetch_all(desk)
+    housekeeping.work(desk.services)
+
+    assert [desk.fate(receipt)[:2] for receipt in notices] == [("done", "applied")] * 2
+    assert [desk.fate(receipt)[1] for receipt in (first, late)] == ["erased", "erased"]
+    assert desk.rows("SELECT asked_by, counts ->> 'leads', finished_at IS NULL FROM erasure") == [
+        ("source linkedin", "1", False)
+    ]
+    assert desk.rows("SELECT data ->> 'email' FROM lead WHERE erased_at IS NULL") == [("jane.502-1@acme.example",)]
+    assert desk.rows("SELECT sum(open_leads) FROM ledger_entry") == [(owners - 1,)]
+    assert held_of(desk)
+    assert not any("501-1" in row for row in held_of(desk))
+    # Nobody asks the vendor for more than the late original, which came as any other.
+    assert len(vendors.seen) <= asked + 1
+
+
+def test_an_answer_deleted_while_it_is_fetched_makes_no_lead(desk: Desk, vendors: Vendors) -> None:
+    """I18: the notice overtakes the answer it is about."""
+    vendors.leads = {"501-1": member_lead()}
+    created = post(desk, lead_action(), "linkedin")
+    assert desk.fate(created)[0] == "waiting"
+    notice = post(desk, lead_action(action="DELETED"), "linkedin")
+    housekeeping.work(desk.services)
+    fetch_all(desk)
+
+    assert desk.fate(notice)[:2] == ("done", "applied")
+    assert desk.fate(created)[:2] == ("done", "erased")
+    assert leads(desk) == []
+    assert held_of(desk) == []
 
 
 def test_jobs_know_when_the_next_delivery_is_due(desk: Desk, vendors: Vendors) -> None:

@@ -27,7 +27,7 @@ from vendor_support import (
 )
 from web_support import SECRET_KEY, Web, fresh_database, web_of
 
-from connector.flows import fetch, intake
+from connector.flows import fetch, housekeeping, intake
 from connector.publishing import publish
 from connector.services import Services
 from connector.settings import default_folder
@@ -509,12 +509,18 @@ def test_a_child_application_signs_with_its_own_secret(web: Web) -> None:
     assert post(web, VENDORS["linkedin"], lead_action(), secret="child-secret") == 200
 
 
-def test_linkedins_erasure_notice_is_kept_for_the_erasure(web: Web, vendors: Vendors) -> None:
-    """I18: it never makes a lead."""
-    post(web, VENDORS["linkedin"], lead_action(action="DELETED"))
+def test_linkedins_erasure_notice_erases_the_lead_that_came_before(web: Web, vendors: Vendors) -> None:
+    """I18, from the door on: created, deleted, deleted again, and the original once more."""
+    vendors.leads = {"501-1": member_lead()}
+    fates = []
+    for action in ("CREATED", "DELETED", "DELETED", "CREATED"):
+        assert post(web, VENDORS["linkedin"], lead_action(action=action)) == 200
+        fates = work(web)
+        housekeeping.work(web.services)
 
-    assert work(web) == [("quarantined", None, "an erasure notice")]
-    assert web.rows("SELECT id FROM lead") == []
+    assert sorted(fate[1] or "" for fate in fates) == ["applied", "applied", "erased", "erased"]
+    assert web.rows("SELECT data FROM lead") == [{"data": {}}]
+    assert [row["counts"]["leads"] for row in web.rows("SELECT counts FROM erasure")] == [1]
 
 
 CHAIN = {
