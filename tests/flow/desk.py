@@ -1,5 +1,6 @@
 """A small desk for flow tests: services on a fresh database, the sample organisation, a CRM in memory."""
 
+import itertools
 import shutil
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ class MemoryCrm(Adapter):
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}
+        self._numbers = itertools.count(1)
         self.calls: list[list[Upsert]] = []
         self.looks: list[list[str]] = []
         self.script: deque[ConnectorError | str] = deque()
@@ -55,7 +57,7 @@ class MemoryCrm(Adapter):
     def _write(self, command: Upsert) -> WriteResult:
         record = command.record.id if command.record else self._known(command)
         outcome = Outcome.UPDATED if record else Outcome.CREATED
-        record = record or f"r{len(self.records) + 1}"
+        record = record or f"r{next(self._numbers)}"
         self.records.setdefault(record, {"key": command.key}).update(command.fields)
         return WriteResult(RecordRef(command.object_type, record), outcome)
 
