@@ -124,7 +124,13 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
 
 
 #: Distributions whose module has another name.
-MODULES = {"phonenumberslite": "phonenumbers", "ruamel.yaml": "ruamel"}
+MODULES = {
+    "argon2-cffi": "argon2",
+    "bootstrap-flask": "flask_bootstrap",
+    "phonenumberslite": "phonenumbers",
+    "pyjwt": "jwt",
+    "ruamel.yaml": "ruamel",
+}
 #: Needed without being imported: a program of its own, and data for `zoneinfo`.
 SILENT = {"granian", "tzdata"}
 

@@ -74,7 +74,9 @@ def _report(loaded: Loaded) -> None:
     help="The day the cards go to the post, like 2026-12-01; it is kept for each recipient.",
 )
 def export(campaign: str, file: Path, day: datetime) -> None:
-    """Write the print house's data of CAMPAIGN to FILE: token, QR content, key code, address.
+    """Write the print house's data of CAMPAIGN to FILE.
+
+    Token, QR content, key code and address of each card.
 
     The recipients are marked as mailed on that day. Run again with the same day, the file is the same; recipients
     loaded meanwhile are added, those mailed on other days left out.

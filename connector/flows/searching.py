@@ -182,7 +182,8 @@ def _speaks_of(
 
 def _read(services: Services, settings: Settings, stored: StoredDelivery) -> list[Parts]:
     heard = _prepared(services, settings, stored)
-    return [mark for p in heard for mark in marks.of_person(p.lead.email, p.lead.phone, p.lead.last_name)]
+    named = [mark for p in heard for mark in marks.of_person(p.lead.email, p.lead.phone, p.lead.last_name)]
+    return named + [marks.of_card(p.submission.token) for p in heard if p.submission.token]
 
 
 def _prepared(services: Services, settings: Settings, stored: StoredDelivery) -> list[Prepared]:
@@ -190,9 +191,6 @@ def _prepared(services: Services, settings: Settings, stored: StoredDelivery) ->
     if isinstance(outcome, Unfetched):
         return []
     return [p for p in (outcome.prepared if isinstance(outcome, Aside) else outcome) if isinstance(p, Prepared)]
-    heard = outcome.prepared if isinstance(outcome, Aside) else [p for p in outcome if isinstance(p, Prepared)]
-    named = [mark for p in heard for mark in marks.of_person(p.lead.email, p.lead.phone, p.lead.last_name)]
-    return named + [marks.of_card(p.submission.token) for p in heard if p.submission.token]
 
 
 def _told(services: Services, settings: Settings, stored: StoredDelivery) -> list[Parts]:

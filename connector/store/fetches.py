@@ -126,6 +126,7 @@ def seconds_to_next(tx: Transaction) -> float | None:
     """Return in how many seconds the next delivery is due, None when none waits."""
     row = tx.one(
         "SELECT extract(epoch FROM min(greatest(fetch_at, coalesce(until, fetch_at))) - hearback_now())::float8 "
-        "FROM delivery d LEFT JOIN source_rest r ON r.source = d.source WHERE state = 'waiting' AND fetch_at IS NOT NULL"
+        "FROM delivery d LEFT JOIN source_rest r ON r.source = d.source "
+        "WHERE state = 'waiting' AND fetch_at IS NOT NULL"
     )
     return None if row is None or row[0] is None else max(0.0, float(row[0]))

@@ -9,7 +9,7 @@ depends_on = None
 
 FETCHES = """
 ALTER TABLE delivery ADD COLUMN fetch_at timestamptz;
-COMMENT ON COLUMN delivery.fetch_at IS 'When a delivery that waits for its vendor is due; while it is worked on, its lease.';
+COMMENT ON COLUMN delivery.fetch_at IS 'When a delivery that waits for its vendor is due; in work: its lease.';
 CREATE INDEX delivery_fetch ON delivery (fetch_at, id) WHERE state = 'waiting' AND fetch_at IS NOT NULL;
 
 CREATE TABLE source_rest (
