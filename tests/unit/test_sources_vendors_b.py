@@ -383,7 +383,7 @@ def test_check_names_everything_a_sender_lacks(tmp_path):
     said = {complaint.what for complaint in read(folder).complaints}
 
     assert said == {
-        "sources.ads: has no secrets",
+        "sources.ads: has no secret",
         "sources.ads: has no access_token",
         "sources.ads: has no verify_token",
         "sources.runs: has no secrets",
