@@ -113,6 +113,8 @@ def test_a_card_is_answered_by_keyboard_alone(
 ) -> None:
     """WCAG 2.1.1: the language is chosen, a box ticked and the form sent with Tab, Space and Enter."""
     other = next(each for each in LANGUAGES if each != lang)
+    # What pages looked up by others in this browser left behind.
+    complaints(browser)
     browser.get(f"{server.base}/r/{card}?lang={other}")
     for _ in range(list(LANGUAGES).index(lang) + 1):
         press(browser, Keys.TAB)
