@@ -40,14 +40,15 @@ class Door:
 
     def check(self, delivery: Delivery) -> str:
         """Return how the delivery proved to be authentic: `yes`, `none` or `no:<failing step>`."""
-        if self.reader.signed and self.source.secrets and not self.secrets:
-            # Named in the configuration and not set: where a signature is optional this must not open the door.
+        proves = self.reader.signed or self.reader.presents
+        if proves and self.source.secrets and not self.secrets:
+            # Named in the configuration and not set: where a proof is optional this must not open the door.
             return f"no:{NO_SECRET}"
         try:
             self.reader.verify(delivery, self.secrets, datetime.now(UTC))
         except WebhookRejected as err:
             return f"no:{err.step}"
-        return "yes" if self.secrets and (self.reader.signed or self.reader.presents) else "none"
+        return "yes" if proves and self.secrets else "none"
 
     def challenge(self, query: Mapping[str, str]) -> Handshake | None:
         """Answer a vendor's handshake; None when the request is none, `WebhookRejected` when it is a wrong one."""
