@@ -20,6 +20,7 @@ _LEFT_OUT = {
     "alembic_version",
     "clock",
     "delivery_body",
+    "address_rate",
     "delivery_mark",
     "held_news",
     "notebook",
