@@ -10,6 +10,7 @@ from connector.flows.read import keys_of, reading, unreachable
 from connector.model.delivery import Delivery
 from connector.model.lead import FIELDS, Consent, Lead, Submission
 from connector.normalize import normalize
+from connector.screening.score import judge
 from connector.settings.secrets import read_secret
 from connector.settings.values import Settings, Source
 from connector.sources.base import submissions_in
@@ -116,14 +117,15 @@ def _lead(settings: Settings, source: Source, submission: Submission, key: str) 
         extra=submission.extra,
         attribution=submission.attribution,
         consents=submission.consents,
-        suspicions=submission.suspicions,
+        suspicions=(*submission.suspicions, *submission.signals),
         notes=lead.notes,
     )
 
 
 def _outcome(submission: Submission, lead: Lead) -> str:
-    if submission.suspicions:
-        return "set aside for a person: " + "; ".join(dict.fromkeys(submission.suspicions))
+    verdict = judge(submission.signals, submission.suspicions)
+    if verdict.quarantined:
+        return f"set aside for a person: {verdict.reason}"
     if reason := unreachable(lead):
         return f"rejected: {reason}"
     return "a lead"

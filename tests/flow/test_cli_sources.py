@@ -89,7 +89,8 @@ def test_a_form_is_shown_field_by_field(desk: Desk, tmp_path: Path) -> None:
     }
     assert lead["extra"] == {"dealer": "7"}
     assert lead["attribution"] == {"utm_source": "news"}
-    assert lead["consents"] == [{"purpose": "email", "given": True, "text": ""}]
+    (consent,) = lead["consents"]
+    assert (consent["purpose"], consent["given"], consent["ticked"]) == ("email", True, None)
     assert lead["outcome"] == "a lead"
     assert lead["dedupe_key"].startswith("content:")
 
@@ -130,7 +131,7 @@ def test_a_wrong_source_an_unreadable_body_and_a_suspicion_say_why(desk: Desk, t
 
     assert "it looks like Typeform, and the source is set to form: set kind: typeform" in wrong
     assert "Set aside, unreadable: the body is not JSON" in unreadable
-    assert "set aside for a person: the hidden field" in suspect
+    assert "set aside for a person: score 100, set aside from 100: the hidden field" in suspect
 
 
 def test_a_captured_request_brings_its_headers_and_query(desk: Desk, tmp_path: Path) -> None:
