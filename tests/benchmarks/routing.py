@@ -40,9 +40,9 @@ class _Clock:
 
     def __init__(self) -> None:
         self.reading = 0.0
-        self._claim, self._read = intake.deliveries.claim, intake._read_all
+        self._claim, self._read = intake.deliveries.claim, intake.hear
         intake.deliveries.claim = self._timed(self._claim)
-        intake._read_all = self._timed(self._read)
+        intake.hear = self._timed(self._read)
 
     def _timed(self, call: Any) -> Any:
         def timed(*arguments: Any) -> Any:
@@ -55,4 +55,4 @@ class _Clock:
         return timed
 
     def stop(self) -> None:
-        intake.deliveries.claim, intake._read_all = self._claim, self._read
+        intake.deliveries.claim, intake.hear = self._claim, self._read

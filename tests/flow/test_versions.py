@@ -57,7 +57,7 @@ def decisions(desk: Desk) -> list[bytes]:
         lead = Facets(country="DE", postal_code=f"{20095 + 7 * number}", product="measuring")
         decision = route.preview(active, Case(f"lead-{number}", 1, AT, lead), book)
         found.append(record_of(decision, book))
-        book.post(decision.balances, decision.owner, decision.seq)
+        book.post(decision.turn, decision.owner, decision.seq)
     return found
 
 
