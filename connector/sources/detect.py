@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from connector.errors import UnreadableDelivery
 from connector.model.delivery import Delivery
-from connector.sources.bodies import dotted, json_document, media_type, multipart_pairs, urlencoded_pairs
+from connector.sources.bodies import dotted
+from connector.sources.keys import Pairs, content_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,5 @@ def _names(delivery: Delivery) -> Iterator[str]:
 
 
 def _content(delivery: Delivery) -> Any:
-    kind, options = media_type(delivery.content_type)
-    charset = options.get("charset", "utf-8")
-    try:
-        match kind:
-            case "application/x-www-form-urlencoded":
-                return dict(urlencoded_pairs(delivery.body, charset))
-            case "multipart/form-data":
-                return dict(multipart_pairs(delivery.body, options.get("boundary", "")))
-        return json_document(delivery.body, charset)
-    except UnreadableDelivery:
-        return None
+    content = content_of(delivery)
+    return dict(content) if isinstance(content, Pairs) else content

@@ -52,31 +52,32 @@ def _part(part: str, delivery: Delivery, root: Any) -> str:
         case "query":
             text = delivery.query.get(name, "")
         case _:
-            text = _in_pairs(root, name) if isinstance(root, _Pairs) else _in_document(root, name)
+            text = _in_pairs(root, name) if isinstance(root, Pairs) else _in_document(root, name)
     return clean(text).strip()
 
 
-class _Pairs(list[Pair]):
+class Pairs(list[Pair]):
     """Names and values of a form, as opposed to a JSON list."""
 
 
 def _root(delivery: Delivery, position: int, leads: int) -> tuple[Any, bool]:
     """Return where a path begins, and whether that is this lead's alone: one object of a list."""
-    document = _content(delivery)
-    if isinstance(document, list) and not isinstance(document, _Pairs) and len(document) == leads:
+    document = content_of(delivery)
+    if isinstance(document, list) and not isinstance(document, Pairs) and len(document) == leads:
         return document[position], True
     return document, False
 
 
-def _content(delivery: Delivery) -> Any:
+def content_of(delivery: Delivery) -> Any:
+    """Return what a body holds, pairs or a JSON document; None when nobody can read it."""
     kind, options = media_type(delivery.content_type)
     charset = options.get("charset", "utf-8")
     try:
         match kind:
             case "application/x-www-form-urlencoded":
-                return _Pairs(urlencoded_pairs(delivery.body, charset))
+                return Pairs(urlencoded_pairs(delivery.body, charset))
             case "multipart/form-data":
-                return _Pairs(multipart_pairs(delivery.body, options.get("boundary", "")))
+                return Pairs(multipart_pairs(delivery.body, options.get("boundary", "")))
         return json_document(delivery.body, charset)
     except UnreadableDelivery:
         return None
