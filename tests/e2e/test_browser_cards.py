@@ -6,11 +6,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from browsing import complaints
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
-from test_browser_public import browser, complaints, heading, picture, server, services
+from test_browser_public import browser, heading, picture, server, services
 from web_support import Server
 
 from connector.flows import intake, mailing

@@ -1,16 +1,12 @@
 """A real browser fills in the sample form and answers a survey; screenshots go to build/screens."""
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import psycopg
 import pytest
+from browsing import NARROW, SCREENS, WIDE, a_browser, complaints, need_chromium, prefer
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from web_support import Server, an_invitation, fresh_database, server_on, services_on
@@ -18,22 +14,7 @@ from web_support import Server, an_invitation, fresh_database, server_on, servic
 from connector.flows import intake
 from connector.services import Services
 
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-SCREENS = Path(__file__).parents[2] / "build" / "screens"
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-WIDE, NARROW = (1280, 900), (390, 844)
-
-if "chromium" not in os.environ.get("HEARBACK_REQUIRE", "") and not (shutil.which(CHROMIUM) and shutil.which(DRIVER)):
-    pytest.skip(f"needs {CHROMIUM} and {DRIVER}: install Chromium with its driver", allow_module_level=True)
+need_chromium()
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +31,8 @@ def server(services: Services) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}", "--lang=en"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    browser.set_page_load_timeout(30)
-    yield browser
-    with suppress(OSError):
-        browser.quit()
+    with a_browser(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
 
 
 def picture(browser: webdriver.Chrome, name: str) -> None:
@@ -69,16 +42,10 @@ def picture(browser: webdriver.Chrome, name: str) -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         for scheme in ("light", "dark"):
-            feature = {"name": "prefers-color-scheme", "value": scheme}
-            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+            prefer(browser, scheme)
             browser.save_screenshot(str(SCREENS / f"{name}-{width}-{scheme}.png"))
         assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def complaints(browser: webdriver.Chrome) -> list[str]:
-    """Return what the browser refused or could not load, such as a breach of the page's own policy."""
-    return [entry["message"] for entry in browser.get_log("browser") if "favicon" not in entry["message"]]
 
 
 def heading(browser: webdriver.Chrome) -> str:
