@@ -1,0 +1,1 @@
+"""Salesforce behind the adapter contract. Only client.py imports the vendor's SDK."""
