@@ -1,0 +1,1 @@
+"""BottleCRM (PyPI `django-crm`), spoken to over its REST API."""
