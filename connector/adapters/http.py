@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import MaxRetryError, NewConnectionError, SSLError
 
+from connector.adapters import metering
 from connector.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -83,9 +84,19 @@ class HttpClient:
     Safe to use from several threads. Proxies and certificates come from the environment, once.
     """
 
-    def __init__(self, origin: str, *, token: str, headers: Mapping[str, str] | None = None) -> None:
-        self._origin = _checked(origin)
-        self._session = _session(self._origin)
+    def __init__(
+        self,
+        origin: str,
+        *,
+        token: str,
+        headers: Mapping[str, str] | None = None,
+        connection: str = "",
+        read_seconds: float | None = None,
+    ) -> None:
+        self._origin = checked_origin(origin)
+        self._timeout = (_CONNECT_SECONDS, _READ_SECONDS if read_seconds is None else read_seconds)
+        self._connection = connection
+        self._session = session_of(self._origin)
         self._session.auth = _Bearer(token)
         self._session.headers.update(headers or {})
 
@@ -117,6 +128,8 @@ class HttpClient:
         self, method: str, path: str, body: bytes | None, *, params: Mapping[str, str] | None, write: bool
     ) -> Answer:
         call = f"{method} {path}"
+        if self._connection:
+            metering.count(self._connection)
         try:
             response = self._session.request(
                 method,
@@ -124,11 +137,11 @@ class HttpClient:
                 data=body,
                 params=params,
                 headers={"Content-Type": "application/json"} if body is not None else None,
-                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                timeout=self._timeout,
                 allow_redirects=False,
             )
         except requests.RequestException as err:
-            error = _transport_error(err, call, write)
+            error = transport_error(err, call, write)
         else:
             status_error = _status_error(response, call, write)
             if status_error is None:
@@ -149,7 +162,12 @@ class _Bearer(AuthBase):
         return request
 
 
-def _checked(origin: str) -> str:
+def checked_origin(origin: str) -> str:
+    """Return scheme, host and port of an address.
+
+    Raises:
+        ConfigurationError: it is no plain http(s) address of a host.
+    """
     parts = urlsplit(origin)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise ConfigurationError("the address of the CRM is not a plain http(s) URL: write https://host[:port]")
@@ -160,7 +178,8 @@ def _checked(origin: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _session(origin: str) -> requests.Session:
+def session_of(origin: str) -> requests.Session:
+    """Return a session without cookies, netrc or retries; proxies and certificates of the environment."""
     session = requests.Session()
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=_CONNECTIONS, max_retries=0)
     session.mount("http://", adapter)
@@ -173,7 +192,8 @@ def _session(origin: str) -> requests.Session:
     return session
 
 
-def _transport_error(err: requests.RequestException, call: str, write: bool) -> ConnectorError:
+def transport_error(err: requests.RequestException, call: str, write: bool) -> ConnectorError:
+    """Return what a failure of the wire means: nothing was sent, or nobody knows; a read is just unavailable."""
     kind, happened = _classify(err)
     if kind is OutcomeUnknown and not write:
         kind = Unavailable

@@ -18,6 +18,9 @@ GROUP = "hearback.adapters"
 
 ADAPTERS: Mapping[str, str] = MappingProxyType(
     {
+        "bottlecrm": "connector.adapters.bottlecrm.adapter:from_settings",
+        "hubspot": "connector.adapters.hubspot.adapter:from_settings",
+        "salesforce": "connector.adapters.salesforce.adapter:from_settings",
         "sandbox": "connector.adapters.sandbox.adapter:from_settings",
     }
 )

@@ -47,14 +47,14 @@ _OUTCOMES = {
 class SandboxAdapter(Adapter):
     """Speaks to one sandbox CRM. `webhook_secrets` are all valid at once, as during a rotation."""
 
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.INSTALL}
     batch_size: ClassVar[int] = 200
     keyed: ClassVar[frozenset[ObjectType]] = frozenset({ObjectType.LEAD, ObjectType.DEAL})
     search_lag: ClassVar[float] = 2.0
 
     def __init__(self, key: str, *, url: str, token: str, webhook_secrets: Sequence[str] = ()) -> None:
         self._key = key
-        self._client = SandboxClient(url, token)
+        self._client = SandboxClient(url, token, key)
         self._webhook_secrets = tuple(webhook_secrets)
         self._mappings = shipped_mapping("connector.adapters.sandbox")
 
@@ -71,7 +71,7 @@ class SandboxAdapter(Adapter):
         """Apply commands of one object type in one batch call."""
         if not commands:
             return []
-        object_type = self._type_of(commands)
+        object_type = self.type_of(commands)
         mapping = self._mapping(object_type)
         results: dict[int, WriteResult | ConnectorError] = {}
         bodies: dict[int, bytes] = {}
@@ -147,14 +147,6 @@ class SandboxAdapter(Adapter):
         ids = [_checked_id(ref.id) for ref in refs]
         answers = self._client.erase(self._mapping(object_type).name, ids)
         return [_result(object_type, answer) for answer in answers]
-
-    def _type_of(self, commands: Sequence[Upsert]) -> ObjectType:
-        types = {command.object_type for command in commands}
-        if len(commands) > self.batch_size:
-            raise UnsupportedCapability(f"{len(commands)} commands in one call: send {self.batch_size} at most")
-        if len(types) != 1:
-            raise UnsupportedCapability("several object types in one call: send one type at a time")
-        return types.pop()
 
     def _mapping(self, object_type: ObjectType) -> ObjectMapping:
         mapping = self._mappings.get(object_type)

@@ -17,8 +17,8 @@ _MOST_PAGES = 10_000
 class SandboxClient:
     """Speaks the API of one sandbox CRM. Raises `connector.errors` alone."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._http = HttpClient(url, token=token)
+    def __init__(self, url: str, token: str, connection: str = "") -> None:
+        self._http = HttpClient(url, token=token, connection=connection)
 
     def about(self) -> Mapping[str, Any]:
         """Return which account this is."""

@@ -5,11 +5,11 @@ from typing import Any
 
 import orjson
 
+from connector.adapters import stamped
 from connector.adapters.mapping import ObjectMapping, instant
-from connector.errors import UnreadableDelivery, WebhookRejected
+from connector.errors import UnreadableDelivery
 from connector.model.crm import CrmEvent, EventType, ObjectType, RecordRef
 from connector.model.delivery import Delivery
-from connector.signatures import Encoding, hmac_sha256_matches, parse_pairs, unix_time, within
 
 _HEADER = "x-sandbox-signature"
 _TYPES = {
@@ -23,16 +23,7 @@ Mappings = Mapping[ObjectType, ObjectMapping]
 
 def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
     """Raise `WebhookRejected` unless one of the secrets signed the raw body within five minutes of its arrival."""
-    pairs = parse_pairs(delivery.headers.get(_HEADER, ""))
-    stamps, signatures = pairs.get("t", ()), pairs.get("v1", ())
-    if len(stamps) != 1 or len(signatures) != 1:
-        raise WebhookRejected("signature header missing or malformed")
-    at = unix_time(stamps[0])
-    if at is None or not within(delivery.received_at, at):
-        raise WebhookRejected("timestamp unreadable, too old or in the future")
-    signed = stamps[0].encode() + b"." + delivery.body
-    if not hmac_sha256_matches(secrets, signed, signatures[0], Encoding.HEX):
-        raise WebhookRejected("signature does not match")
+    stamped.verify(delivery, _HEADER, secrets)
 
 
 def parse(delivery: Delivery, mappings: Mappings) -> list[CrmEvent]:

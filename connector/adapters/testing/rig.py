@@ -24,6 +24,10 @@ class Rig(ABC):
     inactive_owner: str
     #: Everything that must never show in an error: tokens, signing secrets.
     secrets: Sequence[str]
+    #: Whether its webhooks are signed over body and time; where nothing is, a secret in the path stands for both.
+    signed: bool = True
+    #: How many events the CRM puts into one delivery of a webhook, at most.
+    most_events: int = 3
 
     @abstractmethod
     def requests(self) -> int:

@@ -94,6 +94,9 @@ class _Server(ThreadingHTTPServer):
         self.crm = crm
         super().__init__(address, _Handler)
 
+    def handle_error(self, *_request: Any) -> None:
+        """Keep quiet: whoever called may have died."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
