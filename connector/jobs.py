@@ -11,7 +11,20 @@ import procrastinate
 from procrastinate.exceptions import ConnectorException
 
 from connector.errors import ConnectorError, HearbackError, StoreUnavailable
-from connector.flows import alerting, captcha, deliver, fetch, followups, held, housekeeping, intake, responses, sync
+from connector.flows import (
+    alerting,
+    calls,
+    captcha,
+    deliver,
+    fetch,
+    followups,
+    held,
+    housekeeping,
+    intake,
+    rereading,
+    responses,
+    sync,
+)
 from connector.services import Services
 from connector.wakes import expand
 
@@ -104,7 +117,7 @@ class Workers:
     def _drain(self, job: str) -> None:
         try:
             rounds = 0
-            while not self.stopping.is_set() and self._once(job):
+            while not self.stopping.is_set() and self._once_counted(job):
                 rounds += 1
                 if rounds % LEND_A_HAND == 2:  # noqa: PLR2004 (one round is no backlog yet)
                     self._lend_a_hand(job)
@@ -122,6 +135,12 @@ class Workers:
             timer.daemon = True
             timer.start()
 
+    def _once_counted(self, job: str) -> int:
+        try:
+            return self._once(job)
+        finally:
+            calls.flush(self.services)
+
     def _once(self, job: str) -> int:
         name, _, connection = job.partition(":")
         if name in _PLAIN:
@@ -136,7 +155,10 @@ class Workers:
                 held.work(self.services)
                 self._alarm(job, held.seconds_to_next(self.services, since))
             case "poll":
-                sync.poll(self.services, connection)
+                if not sync.is_being_read(self.services, connection):
+                    sync.poll(self.services, connection, self.stopping.is_set)
+            case "reread":
+                return rereading.work(self.services, connection)
             case "responses":
                 self._alarm(job, responses.work(self.services))
             case _ if name in _TIDY:
@@ -173,7 +195,7 @@ def build(workers: Workers) -> procrastinate.App:
 
 def wake_all(services: Services) -> None:
     """Wake every queue of rows that wait."""
-    for queue in ("intake", "captcha", "fetch", "sync", "held", "followups", "responses", "commands"):
+    for queue in ("intake", "captcha", "fetch", "sync", "held", "followups", "responses", "commands", "reread"):
         services.wake(queue)
 
 

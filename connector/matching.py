@@ -4,9 +4,9 @@ An empty key matches nothing, and nothing is searched by substring (requirement 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from rapidfuzz import fuzz
 
@@ -27,8 +27,7 @@ class Verdict(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A record that may be the same person or company; values normalised as a lead's are.
 
     `owner` is a person's key. `mirrored` marks a lead born in a CRM: its owner counts, but a submission
@@ -53,8 +52,7 @@ class Candidate:
     token: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What we know of the person. `reasons` hold codes, record kinds and ids only (promise P4).
 
     `attach_to` is our open lead this submission belongs to, `owner` the person who keeps the lead.
@@ -67,6 +65,10 @@ class Match:
     record: str | None = None
     connection: str | None = None
     reasons: tuple[str, ...] = ()
+
+
+#: Of a lead that shares nothing with any record.
+NOBODY = Match(Verdict.NONE)
 
 
 class _Tie(StrEnum):
@@ -100,6 +102,8 @@ def match(
     response card both: it and its page are one answer (C16), also where they name two people (C7).
     """
     tied = [(tie, each) for each in _latest_first(candidates) if (tie := _tie(lead, each))]
+    if not tied:
+        return NOBODY
     sure = _firmest_first([pair for pair in tied if pair[0] in _SURE])
     reasons = [f"{tie}:{each.kind}:{each.id}" for tie, each in tied]
     attached = next((each for _, each in sure if each.kind == "lead" and each.open and not each.mirrored), None)

@@ -10,7 +10,7 @@ from connector.adapters.registry import adapter_names
 from connector.errors import ConfigurationError
 from connector.model.canonical import canonical
 from connector.model.ruleset_document import to_document
-from connector.settings import Complaint, Loaded, default_folder, load
+from connector.settings import Complaint, Installation, Loaded, default_folder, load
 from connector.sources.captcha import PROVIDERS
 from connector.sources.registry import SOURCES
 from connector.store import Store, configuration
@@ -36,15 +36,15 @@ def config_folder() -> Path:
 
 def read(folder: Path) -> Loaded:
     """Validate a folder as a whole, adapters and kinds of source included."""
-    return load(
-        folder,
+    installation = Installation(
         adapters=adapter_names(),
         kinds=tuple(SOURCES),
+        captchas=tuple(PROVIDERS),
         proofs={kind: source.proof for kind, source in SOURCES.items()},
         old_signatures=[kind for kind, source in SOURCES.items() if source.has_old_signatures],
-        captchas=tuple(PROVIDERS),
         needs={kind: source.needs for kind, source in SOURCES.items()},
     )
+    return load(folder, installation)
 
 
 def publish(store: Store, folder: Path) -> Published:

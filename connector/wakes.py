@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 #: At most one wake-up per process and queue in this time.
 SPACING = 0.05
 #: Queues with one job for each connection.
-PER_CONNECTION = frozenset(("commands", "poll"))
+PER_CONNECTION = frozenset(("commands", "poll", "reread"))
 
 
 class Waker:

@@ -9,7 +9,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from connector.services import Services
-from connector.store import commands, held_news, reading
+from connector.store import calls, commands, held_news, reading
 
 #: Set (by webhooks.serve) when several processes answer: each writes its counters there, any can add them up.
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -65,6 +65,7 @@ class _Waiting(Collector):
             states = reading.unfinished(tx)
             backlog = commands.backlog(tx)
             found = held_news.found(tx)
+            called = calls.totals(tx)
         deliveries = GaugeMetricFamily("hearback_deliveries", "Deliveries without a fate, by state.", labels=("state",))
         for state in ("stored", "waiting", "quarantined"):
             deliveries.add_metric((state,), states.get(state, 0))
@@ -77,7 +78,12 @@ class _Waiting(Collector):
             "hearback_sweep_found", "Waiting leads that got an owner unannounced: 0, or a fault of ours."
         )
         unannounced.add_metric((), found)
-        return deliveries, pending, unannounced
+        crm_calls = CounterMetricFamily(
+            "hearback_crm_calls", "Calls to the CRMs, by what they were for.", labels=("connection", "purpose")
+        )
+        for labels, count in called.items():
+            crm_calls.add_metric(labels, count)
+        return deliveries, pending, unannounced, crm_calls
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: registering must not ask the database."""

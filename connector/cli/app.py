@@ -22,6 +22,7 @@ COMMANDS = {
     "deliveries": "listing:deliveries",
     "commands": "listing:commands",
     "alerts": "alerts:alerts",
+    "crm": "crm_parts:crm",
     "leads": "listing:leads",
     "explain": "listing:explain",
     "rules": "rules:rules",

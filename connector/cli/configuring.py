@@ -6,11 +6,10 @@ from pathlib import Path
 
 import click
 
-from connector.adapters.registry import adapter_for
-from connector.errors import ConfigurationError, ConnectorError
+from connector.flows import connecting
 from connector.publishing import config_folder, read
-from connector.settings import read_secret, write_starter
-from connector.settings.values import Connection, Settings, Source
+from connector.settings import write_starter
+from connector.settings.values import Settings, Source
 
 
 @click.command()
@@ -23,7 +22,11 @@ def init(folder: Path) -> None:
 
 
 @click.command()
-@click.option("--connect", is_flag=True, help="Also try every CRM connection.")
+@click.option(
+    "--connect",
+    is_flag=True,
+    help="Also try every CRM connection; `hearback crm check` compares users and campaigns too.",
+)
 def check(connect: bool) -> None:
     """Validate the configuration; list every complaint at once."""
     folder = config_folder()
@@ -65,20 +68,13 @@ def _secrets_of(source: Source) -> tuple[str | None, ...]:
 
 
 def _connect(settings: Settings) -> int:
+    """Say what is wrong with each connection: credentials, permissions, parts; return how much that is."""
     problems = 0
-    for connection in settings.connections.values():
-        for problem in _problems(connection):
-            click.echo(f"connection {connection.key}: {problem}")
-            problems += 1
+    for name in settings.connections:
+        found = connecting.check(settings, name, os.environ, everything=False)
+        if found.account:
+            click.echo(f"connection {name}: account {found.account.account}, API {found.account.api_version}")
+        for problem in found.problems:
+            click.echo(f"connection {name}: {problem}")
+        problems += len(found.problems)
     return problems
-
-
-def _problems(connection: Connection) -> list[str]:
-    try:
-        secrets = {name: read_secret(variable, os.environ) for name, variable in connection.secrets.items()}
-        adapter = adapter_for(connection.adapter, key=connection.key, options=connection.options, secrets=secrets)
-        info = adapter.check()
-    except (ConnectorError, ConfigurationError) as err:
-        return [str(err)]
-    click.echo(f"connection {connection.key}: account {info.account}, API {info.api_version}")
-    return list(info.problems)

@@ -14,6 +14,7 @@ from connector.cli.session import services_of
 from connector.errors import HearbackError
 from connector.flows import reading
 from connector.store import commands as outbox
+from connector.store import connections
 from connector.store import deliveries as inbox
 from connector.store import leads as lead_store
 
@@ -92,7 +93,7 @@ def commands() -> None:
     "--state",
     "states",
     multiple=True,
-    type=click.Choice(["pending", "done", "dead", "parked"]),
+    type=click.Choice(["pending", "done", "dead", "parked", "observed"]),
     help="Only in this state; may be given more than once.",
 )
 @limit_option
@@ -104,6 +105,11 @@ def list_commands(states: Sequence[str], limit: int, as_json: bool) -> None:
     """
     with services_of() as services, services.store.transaction() as tx:
         rows = outbox.listing(tx, states=states or ("pending", "dead"), limit=limit)
+        resting = {name: connections.state(tx, name).pause for name in sorted({row["connection"] for row in rows})}
+    for name, pause in resting.items():
+        if pause is not None:
+            until = f"{pause.until:%Y-%m-%d %H:%M} UTC" if pause.until else f"`hearback crm resume {name}`"
+            click.echo(f"{name} rests until {until}: {pause.reason}", err=True)
     show(rows, as_json=as_json)
 
 

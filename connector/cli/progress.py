@@ -1,11 +1,24 @@
 """A progress bar on a terminal."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+#: Where there is no terminal a line says so often how far it is.
+LINE_SECONDS = 10.0
 
 
 @contextmanager
@@ -22,6 +35,25 @@ def bytes_read(file: Path) -> Iterator[Callable[[int], None]]:
     with _shown(file.name, DownloadColumn()) as shown:
         task = shown.add_task(file.name, total=file.stat().st_size)
         yield lambda done: shown.update(task, completed=done)
+
+
+@contextmanager
+def counting(of: str) -> Iterator[Callable[[int, str], None]]:
+    """Show how much is done of what nobody knows the end of; yield what to tell (done, in words)."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.completed} " + of), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
+    told = time.monotonic()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task(of, total=None, words="")
+
+        def tell(done: int, words: str) -> None:
+            nonlocal told
+            shown.update(task, completed=done, words=words)
+            if not console.is_terminal and time.monotonic() - told > LINE_SECONDS:
+                told = time.monotonic()
+                click.echo(f"{done} {of}: {words}", err=True)
+
+        yield tell
 
 
 def _shown(of: str, amount: MofNCompleteColumn | DownloadColumn) -> Progress:

@@ -62,6 +62,10 @@ def _tell(trial: Trial) -> None:
         click.echo(f"Warning: {warning}")
     if trial.unreadable:
         click.echo(f"Set aside, unreadable: {trial.unreadable}")
+    if trial.unfetched:
+        click.echo(f"Fetched from the vendor before it is read: {', '.join(trial.unfetched)}")
+    for beside in trial.besides:
+        click.echo(f"Besides: {beside}")
     for number, lead in enumerate(trial.leads, start=1):
         click.echo("")
         click.echo(f"Lead {number} of {len(trial.leads)}{' (test)' if lead.is_test else ''}: {lead.outcome}")

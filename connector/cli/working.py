@@ -38,13 +38,18 @@ def worker() -> None:
     logs.configure(os.environ)
     if os.environ.get(PARENT):
         die_with_parent(int(os.environ[PARENT]))
-    # Threads mostly wait for PostgreSQL: with the default of 5 ms each answer would wait for the busy one.
-    sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(COLLECT_AFTER)
+    tune()
     services = open_services(embedded.database_url())
     wakes.install_waker(services)
     asyncio.run(_work(jobs.Workers(services)))
     services.store.close()
+
+
+def tune() -> None:
+    """Set Python up for work in batches; the benchmarks do the same."""
+    # Threads mostly wait for PostgreSQL: with the default of 5 ms each answer would wait for the busy one.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(COLLECT_AFTER)
 
 
 async def _work(workers: jobs.Workers) -> None:

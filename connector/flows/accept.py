@@ -43,7 +43,7 @@ def accept(services: Services, delivery: Delivery, *, verified: str = "none", su
     Raises:
         StoreUnavailable: nothing may be acknowledged.
     """
-    new = _sealed(services, delivery, verified, suspect)
+    new = sealed(services, delivery, verified, suspect)
     with services.store.statement() as tx:
         deliveries.put(tx, new)
     if not suspect:
@@ -59,7 +59,7 @@ def accept_once(services: Services, delivery: Delivery, *, client: str, key: str
     Raises:
         StoreUnavailable: nothing may be acknowledged.
     """
-    new = _sealed(services, delivery, verified, "")
+    new = sealed(services, delivery, verified, "")
     fingerprint = hashlib.sha256(delivery.content_type.encode() + b"\n" + delivery.body).digest()
     try:
         with services.store.transaction() as tx:
@@ -86,14 +86,15 @@ def accept_many(services: Services, batch: Sequence[Delivery]) -> set[UUID]:
     Raises:
         StoreUnavailable: none of them is stored; the same batch may be given again.
     """
-    new = [_sealed(services, delivery, "none", "") for delivery in batch]
+    new = [sealed(services, delivery, "none", "") for delivery in batch]
     with services.store.transaction() as tx:
         stored = deliveries.put_many(tx, new)
     services.wake("intake")
     return stored
 
 
-def _sealed(services: Services, delivery: Delivery, verified: str, suspect: str) -> NewDelivery:
+def sealed(services: Services, delivery: Delivery, verified: str = "none", suspect: str = "") -> NewDelivery:
+    """Return a delivery as it is stored: nobody reads its body without the key."""
     return NewDelivery(
         id=delivery.id,
         source=delivery.source,

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from connector.flows.read import Prepared
@@ -45,7 +44,7 @@ class Acquaintances:
         """Return who holds a key; a lead may hold the tokens of several cards and remembers one."""
         kind, value = key
         candidate = self._leads[owner]
-        return replace(candidate, token=value) if kind == "token" else candidate
+        return candidate._replace(token=value) if kind == "token" else candidate
 
     def is_open(self, lead: UUID) -> bool:
         """Tell whether a lead is known and still open."""

@@ -61,7 +61,8 @@ def on_move(services: Services, tx: Transaction, lead: LeadRow, to: str) -> None
     if row is None:
         return
     settings = services.active(tx).settings
-    offered = offer(settings, lead.id, row.assign_seq, to, tx.now()) if row.state in {*OPEN, State.REJECTED} else None
+    is_open = row.state in {*OPEN, State.REJECTED}
+    offered = offer(settings, lead.id, row.assign_seq, to, tx.now(), lead.connection) if is_open else None
     if offered is None:
         responses.put(tx, replace(follow(row, row, pinned=True), owner=to, next_at=None))
         return
@@ -81,7 +82,7 @@ def _about(tx: Transaction, event: Event) -> UUID | None:
         return nudges.lead_of(str(event.attributes.get("key") or ""))
     name = (str(ObjectType.LEAD), str(event.attributes.get("lead") or ""))
     bound = sync.bound(tx, event.source, [name]).get(name) if event.type == CALL and name[1] else None
-    return UUID(bound.key.removeprefix("lead:")) if bound else None
+    return UUID(bound[0].key.removeprefix("lead:")) if bound else None
 
 
 def _accepted(services: Services, tx: Transaction, row: ResponseRow) -> bool:

@@ -14,14 +14,13 @@ from ipaddress import ip_address
 from connector.adapters import captcha as wire
 from connector.adapters.captcha import Expected
 from connector.errors import ConfigurationError, UnreadableDelivery
-from connector.flows.read import open_delivery, reading, source_of
+from connector.flows.read import open_delivery, parse, reading, source_of
 from connector.flows.signals import captcha_token
 from connector.model.delivery import Delivery
 from connector.services import Services
 from connector.settings.values import Captcha, Settings, Source
 from connector.sources.base import submissions_in
 from connector.sources.captcha import PROVIDERS, Outcome, Provider, Question
-from connector.sources.registry import source_for
 from connector.store import captcha
 from connector.store.captcha import Claimed
 
@@ -95,7 +94,7 @@ def _ask(services: Services, settings: Settings, claimed: Claimed, ask: Ask) -> 
 
 
 def _question(settings: Settings, source: Source, configured: Captcha, delivery: Delivery) -> Question:
-    submissions = submissions_in(source_for(source.kind).parse(delivery, reading(settings, source, delivery)))
+    submissions = submissions_in(parse(source, delivery, reading(settings, source, delivery)))
     token = next(filter(None, (captcha_token(source, submission) for submission in submissions)), "")
     return Question(delivery.id, token, public_address(delivery.remote_ip), configured.site_key)
 

@@ -14,8 +14,8 @@ from connector.sources.card_page import CardPageSource, page_query
 from connector.store import recipients
 
 #: What stands on the card itself. More is not shown: who finds a card, or guesses a token, learns nothing new.
-_SHOWN = ("first_name", "last_name", "full_name", "company")
-_ADDRESS = ("street", "postal_code", "city")
+SHOWN = ("first_name", "last_name", "full_name", "company")
+ADDRESS = ("street", "postal_code", "city")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ def find(services: Services, token: str) -> View | None:
         campaign=campaign.name if campaign else "",
         source=source,
         language=read_language(mailed.get("language", "")),
-        fields={name: mailed[name] for name in _SHOWN if name in mailed},
+        fields={name: mailed[name] for name in SHOWN if name in mailed},
         email_hint=masked_email(mailed.get("email", "")),
         phone_hint=masked_phone(mailed.get("phone", "")),
-        address={name: mailed[name] for name in _ADDRESS if name in mailed},
+        address={name: mailed[name] for name in ADDRESS if name in mailed},
     )
 
 

@@ -4,11 +4,13 @@ import logging
 import random
 import time
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from connector.adapters import metering
 from connector.adapters.base import Adapter
 from connector.errors import (
     ConfigurationError,
@@ -17,20 +19,21 @@ from connector.errors import (
     OutcomeUnknown,
     UnexpectedAnswer,
 )
-from connector.flows import marks
-from connector.flows.retry import NextStep, RetryPolicy
+from connector.flows import born, marks, rest
+from connector.flows.rest import POLICY
+from connector.flows.retry import NextStep
 from connector.flows.vanishing import erased
+from connector.flows.write import JOINS
 from connector.model.crm import ObjectType, Outcome, RecordRef, Upsert, Value, WriteResult
 from connector.services import Services
 from connector.settings.values import Mode
-from connector.store import commands, erasure, suppression
+from connector.store import Transaction, commands, connections, erasure, mirror, observed, suppression
 from connector.store.commands import LEASE, Done, Failed, Leased
 from connector.store.erasure import ERASE
 from connector.store.suppression import Suppressed
 
 log = logging.getLogger(__name__)
 
-POLICY = RetryPolicy()
 #: Parents before those that link to them.
 ORDER = (ObjectType.LEAD, ObjectType.CONTACT, ObjectType.ACCOUNT, ObjectType.DEAL, ObjectType.TASK, ObjectType.USER)
 #: After this much of the lease there is no time left for a call to end within it.
@@ -54,7 +57,11 @@ def work(services: Services, connection: str) -> int:
     """Send one batch of each object type; return how many commands were taken up."""
     settings = services.current().settings
     configured = settings.connections.get(connection)
-    if configured is None or configured.mode is not Mode.WRITE:
+    if configured is None:
+        return 0
+    if configured.mode is not Mode.WRITE:
+        with services.store.transaction() as tx:
+            observed.shelve(tx, connection)
         return 0
     try:
         adapter = services.adapter(settings, connection)
@@ -62,6 +69,7 @@ def work(services: Services, connection: str) -> int:
         log.error("connection cannot start", extra={"connection": connection, "why": str(err)})
         return 0
     with services.store.transaction() as tx:
+        observed.follow(tx, connection)
         waiting = commands.waiting_types(tx, connection)
     return sum(_send(services, adapter, connection, object_type) for object_type in ORDER if object_type in waiting)
 
@@ -118,10 +126,11 @@ def _looked_up(adapter: Adapter, load: Load) -> dict[UUID, Answer]:
     A keyed type would not be made twice, but sent again it would undo what people changed since.
     """
     doubtful = [c for c in load.leased if c.unknown and not c.record]
-    answers = {c.id: _as_answer(RecordRef(c.object_type, c.bound)) for c in doubtful if c.bound and c.heard}
+    answers = {c.id: _as_answer(c.bound) for c in doubtful if c.bound and c.heard}
     lost = [c for c in doubtful if not c.bound]
     if lost:
-        found = adapter.find(load.object_type, [c.key for c in lost])
+        with metering.calling_for("find"):
+            found = adapter.find(load.object_type, [c.key for c in lost])
         answers |= {c.id: _as_answer(found[c.key]) for c in lost if c.key in found}
     return answers
 
@@ -137,13 +146,15 @@ def _upsert(command: Leased, targets: Mapping[str, str]) -> Upsert | ConnectorEr
     if missing:
         return InvalidRecord(f"{', '.join(missing)} was never written to this CRM", fields=tuple(command.links))
     linked: dict[str, Value] = {name: targets[key] for name, key in command.links.items()}
-    record = command.record or command.bound
+    fields = {name: value for name, value in command.fields.items() if name != JOINS}
     return Upsert(
         object_type=command.object_type,
         key=command.key,
-        fields=command.fields | linked,
-        record=RecordRef(command.object_type, record) if record else None,
+        fields=fields | linked,
+        record=RecordRef(command.object_type, command.record) if command.record else command.bound,
         trace=str(command.id),
+        campaign=str(command.fields.get(JOINS) or ""),
+        doubtful=command.unknown,
     )
 
 
@@ -154,13 +165,20 @@ def _sent(adapter: Adapter, load: Load, ready: Sequence[tuple[Leased, Upsert]]) 
         late = OutcomeUnknown("the lease ran too short to send; another attempt follows")
         return {command.id: late for command, _ in ready}
     try:
-        results = adapter.upsert([upsert for _, upsert in ready])
+        with metering.calling_for(f"write:{_mostly(ready)}"):
+            results = adapter.upsert([upsert for _, upsert in ready])
     except ConnectorError as err:
         return {command.id: err for command, _ in ready}
     if len(results) != len(ready):
         broken = UnexpectedAnswer(f"{len(results)} answers to {len(ready)} commands")
         return {command.id: broken for command, _ in ready}
     return {command.id: result for (command, _), result in zip(ready, results, strict=True)}
+
+
+def _mostly(ready: Sequence[tuple[Leased, Upsert]]) -> str:
+    """Return what most commands of one call are for: a call is counted once."""
+    purposes = Counter(command.purpose for command, _ in ready)
+    return min(purposes, key=lambda purpose: (-purposes[purpose], purpose))
 
 
 def _record(services: Services, adapter: Adapter, load: Load, answers: Mapping[UUID, Answer]) -> None:
@@ -171,19 +189,23 @@ def _record(services: Services, adapter: Adapter, load: Load, answers: Mapping[U
         if isinstance(answer, WriteResult) and command.purpose == ERASE:
             gone.append((command.id, command.key, (load.connection, str(load.object_type), answer.ref.id)))
         elif isinstance(answer, WriteResult):
-            done.append(Done(command, answer.ref.id, str(answer.outcome), fingerprint(command.fields)))
+            ref = answer.ref
+            done.append(Done(command, ref.object_type, ref.id, str(answer.outcome), fingerprint(command.fields)))
         else:
             failed.append(_failed(adapter, command, answer, now))
-    rests = [answer for answer in answers.values() if isinstance(answer, ConnectorError) and _rests(answer)]
+    resting = [answer for answer in answers.values() if isinstance(answer, ConnectorError) and rest.rests(answer)]
     with services.store.transaction() as tx:
         commands.finish(tx, load.connection, services.worker, done)
+        if done or gone:
+            connections.note_written(tx, load.connection, len(done) + len(gone))
         commands.fail(tx, services.worker, failed)
+        taken_over = _taken_over(tx, load.connection, done)
         erasure.close_commands(tx, load.connection, gone)
         kept_out = marks.hashed(services.vault, [marks.of_record(*ref) for _, _, ref in gone if ref[2]])
         suppression.suppress(tx, [Suppressed(mark, "record") for mark in kept_out])
-        if rests:
-            _, wait = POLICY.next_step(rests[0], 1)
-            commands.pause(tx, load.connection, until=now + wait, reason=str(rests[0]))
+        if resting:
+            rest.pause(tx, load.connection, resting[0])
+        born.recount(services, tx, taken_over)
     log.info(
         "commands sent",
         extra={
@@ -196,15 +218,24 @@ def _record(services: Services, adapter: Adapter, load: Load, answers: Mapping[U
     )
 
 
-def _rests(error: ConnectorError) -> bool:
-    return POLICY.next_step(error, 1)[0] is NextStep.PAUSE
+def _taken_over(tx: Transaction, connection: str, done: Sequence[Done]) -> list[tuple[str, str]]:
+    """Take leads the CRM already had out of its mirror, as they are ours now; return whose they were."""
+    leads = [
+        each.record
+        for each in done
+        if each.object_type is ObjectType.LEAD and each.outcome in (Outcome.LINKED, Outcome.MOVED)
+    ]
+    owners = mirror.forget(tx, connection, str(ObjectType.LEAD), leads) if leads else []
+    return [(connection, owner) for owner in owners]
 
 
 def _failed(adapter: Adapter, command: Leased, error: ConnectorError, now: datetime) -> Failed:
-    burned = command.attempts + (0 if _rests(error) else 1)
+    rests = rest.rests(error)
+    burned = command.attempts + (0 if rests else 1)
     step, wait = POLICY.next_step(error, max(burned, 1))
-    # Not for secrecy: spread retries so that a batch does not come back as one.
-    wait = wait * random.uniform(1.0, 1.2)  # noqa: S311
+    # A batch that one of its records breaks shall not come back as one. What the whole connection rests for is no
+    # record's fault: spread out, it would come back in many calls of a few, and use up the limit it rests for.
+    wait = wait if rests else wait * random.uniform(1.0, 1.2)  # noqa: S311 (not for secrecy)
     unknown = command.unknown or isinstance(error, OutcomeUnknown)
     if step is NextStep.RECONCILE:
         wait = max(wait, timedelta(seconds=adapter.search_lag + 1))

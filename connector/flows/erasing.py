@@ -13,7 +13,7 @@ from uuid import UUID
 
 from connector.adapters.base import Capability
 from connector.errors import ConfigurationError
-from connector.flows import held, intake, marks, sync
+from connector.flows import held, intake, marks, parting, sync
 from connector.flows.read import CONTENT_WINDOW
 from connector.flows.searching import Person, cards_of, find, scan
 from connector.model.crm import ObjectType
@@ -63,6 +63,7 @@ def erase(services: Services, person: Person, asked_by: str, progress: Progress)
     for _ in range(LOOKS):
         if not _look_and_clear(services, erasure_id, person, extra):
             break
+        extra = frozenset()
     with services.store.transaction() as tx:
         erasures.finish(tx, erasure_id)
         return erasures.get(tx, erasure_id)
@@ -106,9 +107,9 @@ def _look_and_clear(services: Services, erasure_id: UUID, person: Person, extra:
         known, found = find(services, tx, person, extra)
         if not found:
             return False
+        erasures.note_found(tx, erasure_id, found)
         named = [*known.all_marks(), *cards_of(tx, found.recipients)]
         suppression.suppress(tx, [Suppressed(mark, "person") for mark in marks.hashed(services.vault, named)])
-        erasures.note_found(tx, erasure_id, found)
     _clear(services, erasure_id, found)
     return True
 
@@ -117,15 +118,20 @@ def _clear(services: Services, erasure_id: UUID, found: Found) -> None:
     """Take away what was found: the leads, then everything else. Doing it twice is doing it once."""
     _clear_leads(services, erasure_id, found)
     with services.store.transaction() as tx:
+        if not erasures.take(tx, erasure_id):
+            return
+        found, parted = parting.part(services, tx, found)
         _keep_out(services, tx, found)
         by_hand = list(_erase_in_crms(services, tx, found))
-        erasures.add(tx, erasure_id, erasure.clear(tx, found), by_hand)
+        erasures.add(tx, erasure_id, {**erasure.clear(tx, found), "delivery parts": parted}, by_hand)
         erasures.note_cleared(tx, erasure_id)
         tx.after_commit(lambda: services.wake("commands"))
 
 
 def _clear_leads(services: Services, erasure_id: UUID, found: Found) -> None:
     with services.store.transaction() as tx:
+        if not erasures.take(tx, erasure_id):
+            return
         erasure.forget_keys(tx, found.leads)
         ledger.lock(tx)
         count = 0

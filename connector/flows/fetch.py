@@ -100,7 +100,7 @@ def _fetch(
     """Ask for every missing document in turn; what came before a failure is kept."""
     fetcher = services.fetcher(settings, source.key)
     reader = source_for(source.kind)
-    for document in reader.missing(delivery):
+    for document in reader.missing(delivery, read.reading(settings, source, delivery)):
         if time.monotonic() - since > TURN.total_seconds():
             fetched.more = True
             return

@@ -12,6 +12,7 @@ from uuid import UUID
 from connector.errors import StoreUnavailable
 from connector.flows import attainment, feedback, held
 from connector.flows.escalation import climb
+from connector.flows.offers import is_observed
 from connector.flows.sale import CALL, DELIVERED, LOST, REOPENED, TICKED, WON, Deal, Running, candidates, when
 from connector.flows.staff import calendar_of, colleagues
 from connector.followup import Party, choose_substitute, next_rung, replay, tasks
@@ -137,10 +138,13 @@ def _dates(deal: Deal) -> attainment.Dates:
 
 
 def _plans(deal: Deal) -> list[tuple[Plan, PlanRow]]:
-    """Return the plans of a sale with their pinned versions, starting those that apply and do not run yet."""
+    """Return the plans of a sale with their pinned versions, starting those that apply and do not run yet.
+
+    None starts where a connection is only observed: nobody would see its tasks, and all would seem overdue.
+    """
     running = {row.plan_key: row for row in followups.plans(deal.tx, deal.sale)}
     for key, plan in sorted(deal.settings.plans.items()):
-        if key not in running and deal.times(plan.start_on):
+        if key not in running and deal.times(plan.start_on) and not is_observed(deal.settings, deal.sale.connection):
             running[key] = _start(deal, plan)
     return [(_pinned(deal, row), row) for _, row in sorted(running.items())]
 

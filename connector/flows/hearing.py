@@ -1,6 +1,6 @@
 """What the deliveries of a batch say: leads, notices of erasure, what must be fetched first, what a person must see."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
@@ -9,10 +9,12 @@ from connector.flows import answering, read, screen
 from connector.flows.answering import Mailed
 from connector.flows.read import Aside, Prepared, Unfetched, Withdrawn
 from connector.model.delivery import Fate
+from connector.model.lead import Ignored
 from connector.services import Services
 from connector.settings.values import Settings
 from connector.store import Transaction
 from connector.store.deliveries import Finished, StoredDelivery
+from connector.store.screening import Scored
 
 
 class Heard(NamedTuple):
@@ -34,17 +36,24 @@ def hear(services: Services, tx: Transaction, settings: Settings, claimed: Seque
     for stored, outcome in outcomes:
         if isinstance(outcome, Aside):
             heard.asides.append(outcome)
+            heard.withdrawn.extend(outcome.withdrawn)
         elif isinstance(outcome, Unfetched):
             heard.unfetched.append(stored.id)
-        elif not outcome:
-            heard.empty.append(Finished(stored.id, Fate.REJECTED, "the delivery holds no lead"))
+            heard.withdrawn.extend(outcome.withdrawn)
+        elif all(isinstance(each, Ignored) for each in outcome):
+            heard.empty.append(Finished(stored.id, Fate.REJECTED, _why_empty(outcome)))
         else:
             heard.withdrawn.extend(each for each in outcome if isinstance(each, Withdrawn))
             _complete(settings, heard, _leads(outcome))
     return heard
 
 
-def _leads(outcome: Sequence[Prepared | Withdrawn] | Aside | Unfetched) -> list[Prepared]:
+def _why_empty(outcome: Sequence[Prepared | Withdrawn | Ignored]) -> str:
+    reasons = dict.fromkeys(each.reason for each in outcome if isinstance(each, Ignored))
+    return "; ".join(reasons) or "the delivery holds no lead"
+
+
+def _leads(outcome: Sequence[Prepared | Withdrawn | Ignored] | Aside | Unfetched) -> list[Prepared]:
     return [] if isinstance(outcome, Aside | Unfetched) else [each for each in outcome if isinstance(each, Prepared)]
 
 
@@ -56,17 +65,26 @@ def _complete(settings: Settings, heard: Heard, leads: Sequence[Prepared]) -> No
         heard.prepared.extend(completed)
 
 
+class Admitted(NamedTuple):
+    """The leads that go on to their owners, the fate of deliveries whose people nobody can reach, and all scores."""
+
+    prepared: list[Prepared]
+    finished: list[Finished]
+    scored: Mapping[UUID, Scored]
+
+
 def admit(
     services: Services, tx: Transaction, settings: Settings, prepared: Sequence[Prepared], mailed: Mailed
-) -> tuple[list[Prepared], list[Finished]]:
-    """Return the leads that go on to their owners, and the fate of deliveries whose people nobody can reach."""
+) -> Admitted:
+    """Return who goes on after screening; who is set aside for a person, or waits for a captcha, does not."""
     admitted, finished = list[Prepared](), list[Finished]()
     by_delivery = [list(leads) for _, leads in groupby(prepared, key=lambda p: p.delivery.id)]
-    for leads in screen.screen(services, tx, settings, by_delivery):
+    going_on, scored = screen.screen(services, tx, settings, by_delivery)
+    for leads in going_on:
         reachable = [p for p in leads if not read.unreachable(p.lead)]
         admitted.extend(reachable)
         if not reachable:
             finished.append(Finished(leads[0].delivery.id, Fate.REJECTED, read.unreachable(leads[0].lead)))
             # Whom nobody can reach has answered all the same.
             answering.record(tx, settings, leads, mailed)
-    return admitted, finished
+    return Admitted(admitted, finished, scored)

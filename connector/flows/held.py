@@ -175,7 +175,7 @@ def _try(tx: Transaction, active: Active, book: Book, row: LeadRow) -> bool:
     owner, connection = str(decision.owner), str(decision.connection)
     leads.assign(tx, row, owner=owner, connection=connection, pool=decision.pool, reason=reason, now=tx.now())
     decisions.insert(tx, [decision_row])
-    offered = offer(active.settings, row.id, case.assign_seq, owner, tx.now())
+    offered = offer(active.settings, row.id, case.assign_seq, owner, tx.now(), connection)
     respond_by = offered.touch_due if offered else None
     responses.insert(tx, [offered] if offered else [])
     handover = write.Handover(row.id, lead, owner, connection, reason, row.correlation, tx.now(), respond_by)

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from psycopg.errors import LockNotAvailable
 
-from connector.flows import erasing, retention, sealing
+from connector.flows import born, erasing, retention, sealing
 from connector.screening.score import LIMIT
 from connector.services import Services
-from connector.store import captcha, screening, suppression, upkeep
+from connector.store import calls, captcha, connections, screening, suppression, upkeep
 
 #: How long suspects wait for somebody to release them (requirements I26, I32).
 SUSPECTS_KEPT = timedelta(days=14)
@@ -23,6 +23,9 @@ def work(services: Services) -> None:
         upkeep.drop_stale_jobs(tx)
         upkeep.drop_old_assignments(tx)
         suppression.drop_past(tx)
+        calls.forget(tx)
+        connections.forget(tx)
+    born.work(services)
     while _drop_old_keys(services):
         pass
     drop_suspects(services)

@@ -12,7 +12,8 @@ from connector.model.delivery import Delivery
 from connector.model.lead import Lead
 from connector.services import Services
 from connector.settings.values import Settings
-from connector.sources.masking import HIDDEN, as_it_is, secretive, shape, show_body, show_pairs
+from connector.sources.base import CONTENT_PREFIX
+from connector.sources.masking import HIDDEN, as_it_is, secretive, shape, show_body, show_pairs, show_value
 from connector.store import deliveries, inbox, reading, users
 from connector.store.deliveries import StoredDelivery
 from connector.store.inbox import Wanted
@@ -40,7 +41,10 @@ class ReadLead:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A delivery as a person may see it. `problem` says why nothing is read of it."""
+    """A delivery as a person may see it. `problem` says why nothing is read of it.
+
+    With `rest` the body is what an erasure left of it.
+    """
 
     row: DeliveryRow
     owners: Mapping[UUID, str | None]
@@ -51,6 +55,7 @@ class Inspection:
     remote_ip: str
     leads: tuple[ReadLead, ...]
     problem: str
+    rest: bool
 
 
 def inspect(services: Services, receipt: UUID) -> Inspection | None:
@@ -117,13 +122,18 @@ def _inspect(services: Services, receipt: UUID, mask: Mask) -> Inspection | None
         row=row,
         owners={lead: _name(settings, owner) for lead, owner in owners.items()},
         deeds=deeds,
-        body=show_body(delivery.body, delivery.content_type, mask, secrets) if delivery else None,
+        body=show_body(delivery.body, _shape(delivery), mask, secrets) if delivery else None,
         headers=_headers(delivery, mask, secrets) if delivery else {},
         query=show_pairs(delivery.query, mask, secrets) if delivery else {},
         remote_ip=(delivery.remote_ip or "") if delivery else "",
         leads=leads,
         problem=problem,
+        rest=delivery is not None and delivery.rest,
     )
+
+
+def _shape(delivery: Delivery) -> str:
+    return "application/json" if delivery.rest else delivery.content_type
 
 
 def _name(settings: Settings, owner: str | None) -> str | None:
@@ -171,11 +181,12 @@ def _read(
     if isinstance(outcome, read.Unfetched):
         return (), "the vendor keeps the lead: it is still to be fetched"
     leads = (each for each in outcome if isinstance(each, read.Prepared))
-    return tuple(ReadLead(_key(each.key), _values(each.lead, mask, secrets)) for each in leads), ""
+    return tuple(ReadLead(_key(each.key, mask, secrets), _values(each.lead, mask, secrets)) for each in leads), ""
 
 
-def _key(key: str) -> str:
-    return key if key.startswith("content:") else shape(key)
+def _key(key: str, mask: Mask, secrets: set[str]) -> str:
+    """Return a key as it may be shown: a source may be set to make one of what a person wrote."""
+    return key if key.startswith(CONTENT_PREFIX) else show_value("", key, mask, secrets)
 
 
 def _values(lead: Lead, mask: Mask, secrets: set[str]) -> dict[str, str]:

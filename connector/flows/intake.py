@@ -6,7 +6,7 @@ from uuid import UUID
 from connector.flows import answering, at_once, forgotten, held, read, route, screen, write
 from connector.flows.batches import work_off
 from connector.flows.consents import events_of
-from connector.flows.hearing import Heard, admit, hear
+from connector.flows.hearing import Admitted, Heard, admit, hear
 from connector.flows.read import Prepared
 from connector.flows.route import Batch
 from connector.model.delivery import Fate
@@ -25,9 +25,9 @@ def work(services: Services) -> int:
 def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDelivery]) -> None:
     active = services.active(tx)
     heard = hear(services, tx, active.settings, claimed)
-    prepared, finished = _sift(services, tx, active, heard)
-    fresh, newer, repeated = _dedupe(tx, prepared)
-    finished.extend(repeated)
+    admitted, settled = _sift(services, tx, active, heard)
+    fresh, newer, repeated = _dedupe(tx, admitted.prepared)
+    finished = [*settled, *admitted.finished, *repeated]
     answering.record(tx, active.settings, fresh, heard.mailed)
     said = list(newer)
     if fresh:
@@ -41,23 +41,23 @@ def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDeliver
         if update(tx, p, lead):
             held.announce(services, tx)
     consents.record(tx, events_of(said))
-    deliveries.finish(tx, finished)
+    deliveries.finish(tx, finished, admitted.scored)
     tx.after_commit(lambda: services.wake("commands"))
 
 
-def _sift(services: Services, tx: Transaction, active: Active, heard: Heard) -> tuple[list[Prepared], list[Finished]]:
+def _sift(services: Services, tx: Transaction, active: Active, heard: Heard) -> tuple[Admitted, list[Finished]]:
     """Return the leads that may go on, and what is settled: who was erased comes first, then who must be looked at."""
     applied = forgotten.withdraw(services, tx, heard.withdrawn)
     sifted = forgotten.sift(services, tx, heard.prepared, heard.asides)
     for aside in sifted.asides:
         screen.set_aside(tx, aside)
-    admitted, unreachable = admit(services, tx, active.settings, sifted.prepared, heard.mailed)
-    with_leads = {p.delivery.id for p in heard.prepared}
-    settled = [each for each in applied if each.id not in with_leads]
+    admitted = admit(services, tx, active.settings, sifted.prepared, heard.mailed)
+    open_still = {p.delivery.id for p in heard.prepared} | {aside.delivery.id for aside in heard.asides}
+    settled = [each for each in applied if each.id not in open_still.union(heard.unfetched)]
     if heard.unfetched:
         fetches.wait(tx, heard.unfetched)
         tx.after_commit(lambda: services.wake("fetch"))
-    return admitted, [*heard.empty, *settled, *sifted.finished, *unreachable]
+    return admitted, [*heard.empty, *settled, *sifted.finished]
 
 
 def _look_again(services: Services, tx: Transaction, batch: Batch) -> None:
@@ -85,7 +85,7 @@ def _route(tx: Transaction, active: Active, fresh: list[Prepared]) -> tuple[Batc
         [
             (p.delivery.source, key, lead, p.submission.version)
             for p, lead in joined
-            for key in (p.key, *p.submission.also_keys)
+            for key in filter(None, (p.key, *p.submission.also_keys, p.submission.notice_key))
         ],
     )
     return batch, [(m.prepared, m.joins or m.prepared.id) for m in matched]
@@ -103,8 +103,11 @@ def _dedupe(
     claims = [(source, key, p.delivery.id, p.id, p.submission.version) for (source, key), p in newest.items()]
     also = {(p.delivery.source, key): p for p in newest.values() for key in p.submission.also_keys}
     claims += [(*name, p.delivery.id, p.id, p.submission.version) for name, p in also.items() if name not in newest]
+    noticed = {(p.delivery.source, p.submission.notice_key): p for p in newest.values() if p.submission.notice_key}
+    claims += [(*name, p.delivery.id, p.id, p.submission.version) for name, p in noticed.items()]
     taken = deliveries.dedupe(tx, claims, read.CONTENT_WINDOW)
     deliveries.link_keys(tx, _also_taken(also, newest, taken))
+    prepared, erased = forgotten.overtaken(tx, prepared, taken)
     fresh, newer, duplicates = [], [], []
     for p in prepared:
         name = (p.delivery.source, p.key)
@@ -116,7 +119,7 @@ def _dedupe(
         else:
             duplicates.append(Finished(p.delivery.id, Fate.DUPLICATE, "the same submission came before", first))
     alive = {p.delivery.id for p in fresh} | {p.delivery.id for p, _ in newer}
-    return fresh, newer, [d for d in duplicates if d.id not in alive]
+    return fresh, newer, [each for each in (*erased, *duplicates) if each.id not in alive]
 
 
 def _also_taken(

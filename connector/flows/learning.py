@@ -80,6 +80,9 @@ def learn(services: Services, source: str, last: int) -> Learnt:
 
 def _said(settings: Settings, source: Source, delivery: Delivery) -> list[list[Pair]]:
     """Return names and values as a mapping sees them; what a vendor's own shape settles already is left out."""
+    if delivery.rest:
+        # The names its sender used are gone with whom it also spoke of.
+        return []
     reader = source_for(source.kind)
     if isinstance(reader, FormSource):
         return form_pairs(delivery)

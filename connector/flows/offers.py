@@ -8,7 +8,7 @@ from uuid import UUID
 from connector.errors import NoWorkingTime
 from connector.flows.staff import absences_of, calendar_of
 from connector.routing.response import Promise, State, next_at
-from connector.settings.values import Settings
+from connector.settings.values import Mode, Settings
 from connector.store.responses import ResponseRow
 from connector.worktime import add_work
 
@@ -17,10 +17,15 @@ log = logging.getLogger(__name__)
 _HUNDRED = 100
 
 
-def offer(settings: Settings, lead: UUID, assign_seq: int, owner: str, at: datetime) -> ResponseRow | None:
-    """Return what the owner of a lead is given at an aware instant; None where nobody watches responses."""
+def offer(
+    settings: Settings, lead: UUID, assign_seq: int, owner: str, at: datetime, connection: str | None
+) -> ResponseRow | None:
+    """Return what the owner of a lead is given at an aware instant; None where nobody watches responses.
+
+    Nobody does where a connection is only observed: its people do not learn of the lead.
+    """
     response = settings.response
-    if response is None:
+    if response is None or is_observed(settings, connection):
         return None
 
     def due(minutes: float) -> datetime:
@@ -46,6 +51,12 @@ def offer(settings: Settings, lead: UUID, assign_seq: int, owner: str, at: datet
         next_at=None,
     )
     return replace(row, next_at=next_at(promise(row)))
+
+
+def is_observed(settings: Settings, connection: str | None) -> bool:
+    """Tell a connection that is not written to."""
+    configured = settings.connections.get(connection or "")
+    return configured is not None and configured.mode is Mode.OBSERVE
 
 
 def promise(row: ResponseRow) -> Promise:

@@ -12,15 +12,18 @@ from connector.flows.signals import captcha_token, signals_of
 from connector.matching import person_keys
 from connector.model.delivery import AT_ONCE, Delivery
 from connector.model.identity import new_id
-from connector.model.lead import Lead, Submission, Withdrawal
+from connector.model.lead import Ignored, Lead, Submission, Withdrawal
 from connector.model.signals import Signal
 from connector.normalize import normalize
 from connector.screening.score import Verdict, judge
 from connector.services import Services
 from connector.settings.values import Settings, Source
 from connector.sources.base import CONTENT_PREFIX, Reading, content_key, submissions_in
+from connector.sources.base import Source as Reader
 from connector.sources.keys import expressed_key
 from connector.sources.registry import source_for
+from connector.sources.rest import Part
+from connector.sources.rest import read as read_rest
 from connector.store.deliveries import StoredDelivery
 
 #: Equal content from a source without ids counts as one submission within this time (I10).
@@ -70,13 +73,16 @@ class Aside:
     reason: str
     verdict: Verdict | None = None
     prepared: tuple[Prepared, ...] = ()
+    #: Notices of erasure wait for nobody.
+    withdrawn: tuple["Withdrawn", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Unfetched:
-    """A delivery that can be read once its vendor was asked for what it names."""
+    """A delivery that can be read once its vendor was asked for what it names; its notices of erasure do not wait."""
 
     delivery: StoredDelivery
+    withdrawn: tuple["Withdrawn", ...] = ()
 
 
 def head_of(delivery: Delivery) -> dict[str, dict[str, str]]:
@@ -87,7 +93,11 @@ def head_of(delivery: Delivery) -> dict[str, dict[str, str]]:
         "from": {"ip": delivery.remote_ip or ""},
         "to": {"url": delivery.url},
     }
-    return {**head, "fetched": dict(delivery.fetched)} if delivery.fetched else head
+    if delivery.fetched:
+        head["fetched"] = dict(delivery.fetched)
+    if delivery.rest:
+        head["rest"] = {}
+    return head
 
 
 class Withdrawn(NamedTuple):
@@ -118,13 +128,14 @@ def open_delivery(services: Services, stored: StoredDelivery) -> Delivery:
         remote_ip=head.get("from", {}).get("ip") or None,
         url=head.get("to", {}).get("url", ""),
         fetched=head.get("fetched", {}),
+        rest="rest" in head,
     )
 
 
 def read(
     services: Services, settings: Settings, stored: StoredDelivery
-) -> list[Prepared | Withdrawn] | Aside | Unfetched:
-    """Read one delivery into leads and notices of erasure.
+) -> list[Prepared | Withdrawn | Ignored] | Aside | Unfetched:
+    """Read one delivery into leads, notices of erasure and what it holds besides.
 
     Or say that its vendor must be asked first, or why a person must look at it.
     """
@@ -133,36 +144,86 @@ def read(
         return Aside(stored, f"source {stored.source!r} is not configured any more: add it again, then replay")
     try:
         delivery = open_delivery(services, stored)
-        if source_for(source.kind).missing(delivery):
-            return Unfetched(stored)
-        parsed = source_for(source.kind).parse(delivery, reading(settings, source, delivery))
+        reader, how = source_for(source.kind), reading(settings, source, delivery)
+        if not delivery.rest and reader.missing(delivery, how):
+            return Unfetched(stored, _notices_ahead(reader, source, stored, delivery, how))
+        parsed = parse(source, delivery, how)
     except UnreadableDelivery as err:
         return Aside(stored, f"unreadable: {err}")
-    prepared = _prepare(settings, source, stored, delivery, submissions_in(parsed))
-    notices = [Withdrawn(stored, source.key, each.lead_key) for each in parsed if isinstance(each, Withdrawal)]
+    prepared = _prepare(settings, source, stored, delivery, _parts(source, delivery, how, submissions_in(parsed)))
+    notices = _notices(source, stored, parsed)
+    ignored = [each for each in parsed if isinstance(each, Ignored)]
     if stored.verified == "released":
-        return [*notices, *prepared]
+        return [*notices, *prepared, *ignored]
     judged = _judged(services, settings, source, delivery, prepared)
-    return judged if isinstance(judged, Aside) else [*notices, *judged]
+    return replace(judged, withdrawn=notices) if isinstance(judged, Aside) else [*notices, *judged, *ignored]
+
+
+def prepared_of(settings: Settings, stored: StoredDelivery, delivery: Delivery) -> list[Prepared]:
+    """Return the leads an open delivery tells of, without a look at what speaks against them.
+
+    Raises:
+        UnreadableDelivery: it cannot be read, or its source is not configured any more.
+    """
+    source = source_of(settings, stored.source)
+    if source is None:
+        raise UnreadableDelivery(f"source {stored.source!r} is not configured any more")
+    how = reading(settings, source, delivery)
+    submissions = submissions_in(parse(source, delivery, how))
+    return _prepare(settings, source, stored, delivery, _parts(source, delivery, how, submissions))
+
+
+def parse(source: Source, delivery: Delivery, how: Reading) -> Sequence[Submission | Withdrawal | Ignored]:
+    """Return what a delivery says, or what was left of it by an erasure.
+
+    Raises:
+        UnreadableDelivery: it cannot be read, and why.
+    """
+    if not delivery.rest:
+        return source_for(source.kind).parse(delivery, how)
+    rest = read_rest(delivery.body, how)
+    return [*map(Withdrawal, rest.notices), *(part.submission for part in rest.parts)]
+
+
+def _parts(source: Source, delivery: Delivery, how: Reading, submissions: Sequence[Submission]) -> Sequence[Part]:
+    if delivery.rest:
+        return read_rest(delivery.body, how).parts
+    keys = keys_of(source, delivery, submissions)
+    return [Part(position, key, said) for position, (key, said) in enumerate(zip(keys, submissions, strict=True))]
+
+
+def _notices(
+    source: Source, stored: StoredDelivery, parsed: Sequence[Submission | Withdrawal | Ignored]
+) -> tuple[Withdrawn, ...]:
+    return tuple(Withdrawn(stored, source.key, each.lead_key) for each in parsed if isinstance(each, Withdrawal))
+
+
+def _notices_ahead(
+    reader: Reader, source: Source, stored: StoredDelivery, delivery: Delivery, how: Reading
+) -> tuple[Withdrawn, ...]:
+    """Return the notices of a delivery whose leads are still to be fetched."""
+    try:
+        return _notices(source, stored, reader.parse(delivery, how))
+    except UnreadableDelivery:
+        return ()
 
 
 def _prepare(
-    settings: Settings, source: Source, stored: StoredDelivery, delivery: Delivery, submissions: list[Submission]
+    settings: Settings, source: Source, stored: StoredDelivery, delivery: Delivery, parts: Sequence[Part]
 ) -> list[Prepared]:
     is_card, is_test = source.kind == "cards", delivery.query.get("_test") == "1"
-    said = [replace(submission, is_test=True) for submission in submissions] if is_test else submissions
+    said = [part._replace(submission=replace(part.submission, is_test=True)) for part in parts] if is_test else parts
     # Anybody may post a form with any query; cards come from our own command.
     at_once = is_card and AT_ONCE.items() <= delivery.query.items()
     channel, origin = CHANNELS.get(source.kind, ""), _origin(delivery)
     return [
-        _prepared(stored, position, submission, settings, source)._replace(
-            key=key,
+        _prepared(stored, part, settings, source)._replace(
             at_once=at_once,
             channel=channel,
-            spoke_at=_spoke_at(submission, stored, is_card=is_card),
+            spoke_at=_spoke_at(part.submission, stored, is_card=is_card),
             origin=origin,
         )
-        for (position, submission), key in zip(enumerate(said), keys_of(source, delivery, said), strict=True)
+        for part in said
     ]
 
 
@@ -199,6 +260,8 @@ def _judged(
 
 def worst(prepared: Sequence[Prepared]) -> tuple[Signal, ...]:
     """Return the signals of the lead that most speaks against; one delivery has one fate."""
+    if len(prepared) == 1:
+        return prepared[0].signals
     return max((p.signals for p in prepared), key=lambda signals: judge(signals).score, default=())
 
 
@@ -242,11 +305,9 @@ def campaign_codes(settings: Settings) -> dict[str, str]:
     return codes
 
 
-def _prepared(
-    stored: StoredDelivery, position: int, submission: Submission, settings: Settings, source: Source
-) -> Prepared:
-    lead = normalize(submission, source=source.key, default_country=settings.country)
-    return Prepared(stored, position, submission, lead, "", person_keys(lead), new_id())
+def _prepared(stored: StoredDelivery, part: Part, settings: Settings, source: Source) -> Prepared:
+    lead = normalize(part.submission, source=source.key, default_country=settings.country)
+    return Prepared(stored, part.position, part.submission, lead, part.key, person_keys(lead), new_id())
 
 
 def keys_of(source: Source, delivery: Delivery, submissions: Sequence[Submission]) -> list[str]:

@@ -112,7 +112,7 @@ def _decide(tx: Transaction, active: Active, book: Book, each: Decided) -> Fate:
     leads.assign(tx, row, owner=to, connection=connection, pool=decision.pool, reason=reason, now=tx.now())
     lead = route.lead_from(row.data)
     reminded = responses.read(tx, row.id)
-    respond_by = _offered(tx, active, case, to)
+    respond_by = _offered(tx, active, case, to, connection)
     given = decisions.owners_of_lead(tx, row.id)
     again, before = write.again_number(given, to), write.again_number(given, owner)
     handover = write.Handover(row.id, lead, to, connection, reason, row.correlation, tx.now(), respond_by, again)
@@ -122,10 +122,11 @@ def _decide(tx: Transaction, active: Active, book: Book, each: Decided) -> Fate:
     return Fate.MOVED
 
 
-def _offered(tx: Transaction, active: Active, case: Case, to: str) -> datetime | None:
+def _offered(tx: Transaction, active: Active, case: Case, to: str, connection: str) -> datetime | None:
     """Give the new owner a due time of their own; that the rules changed is no move that counts."""
     lead = UUID(case.lead)
-    offered, before = offer(active.settings, lead, case.assign_seq, to, tx.now()), responses.read(tx, lead)
+    offered = offer(active.settings, lead, case.assign_seq, to, tx.now(), connection)
+    before = responses.read(tx, lead)
     if offered is None:
         return None
     if before is not None:

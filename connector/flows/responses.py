@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID
 
 from connector.errors import StoreUnavailable
 from connector.flows import charges, held, nudges, route, write
-from connector.flows.offers import follow, offer, promise
+from connector.flows.offers import follow, is_observed, offer, promise
 from connector.flows.staff import manager_of
 from connector.model.crm import ObjectType
 from connector.routing.book import Book
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 LIMIT = 200
 ANSWERED = "rejected"
 _REFUND = "given back"
+
+
+#: How long what is due waits where nothing is written.
+OBSERVED = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,20 @@ def _worked(services: Services, lead: UUID) -> bool:
 
 def advance(services: Services, lead: UUID) -> None:
     """Do what is due on one lead, if anything is."""
+    if _only_observed(services, lead):
+        return
     if not _remind(services, lead):
         _settle(services, lead)
+
+
+def _only_observed(services: Services, lead_id: UUID) -> bool:
+    """Put off what is due where a lead's CRM is observed now: its owner would not learn of it."""
+    with services.store.transaction() as tx:
+        row, lead = responses.get(tx, lead_id), leads.by_ids(tx, [lead_id]).get(lead_id)
+        if row is None or lead is None or not is_observed(services.active(tx).settings, lead.connection):
+            return False
+        responses.note_reminded(tx, lead_id, row.reminded, tx.now() + OBSERVED)
+    return True
 
 
 def _remind(services: Services, lead_id: UUID) -> bool:
@@ -195,7 +212,7 @@ def _give(ended: Ended, decision: Decision, reason: str) -> None:
     tx, lead, settings = ended.tx, ended.lead, ended.active.settings
     owner, connection = str(decision.owner), str(decision.connection)
     leads.assign(tx, lead, owner=owner, connection=connection, pool=decision.pool, reason=reason, now=tx.now())
-    offered = offer(settings, lead.id, decision.case.assign_seq, owner, tx.now())
+    offered = offer(settings, lead.id, decision.case.assign_seq, owner, tx.now(), connection)
     if offered is not None:
         escalated = any(code == "manager" for code, _ in decision.steps)
         responses.put(tx, follow(offered, ended.row, pinned=escalated))

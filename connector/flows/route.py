@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from operator import attrgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from connector.flows import write
@@ -15,7 +16,7 @@ from connector.flows.acquaintances import acquaintances, as_candidate, moved_key
 from connector.flows.offers import offer
 from connector.flows.presence import presence_at
 from connector.flows.read import Prepared
-from connector.matching import Match, match
+from connector.matching import NOBODY, Match, match
 from connector.model.canonical import canonical
 from connector.model.crm import Value
 from connector.model.lead import Consent, Facets, Lead
@@ -37,7 +38,9 @@ from connector.worktime import add_work, calendar
 
 NOBODY_CHOSEN: Mapping[str, str] = MappingProxyType({})
 
+_NOBODY_KNOWN = Known(verdict=str(NOBODY.verdict))
 _LEAD_FIELDS = tuple(f.name for f in fields(Lead))
+_values = attrgetter(*_LEAD_FIELDS)
 
 
 @dataclass(slots=True)
@@ -53,8 +56,7 @@ class Batch:
     edited: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(NamedTuple):
     """A prepared lead and whom it turned out to be. `joins` is the open lead it belongs to, if any."""
 
     prepared: Prepared
@@ -87,17 +89,22 @@ def load_book(tx: Transaction, active: Active) -> Book:
     limits = [plan.pause_new_leads_at for plan in active.settings.plans.values()]
     rows = ledger.book(tx)
     standings = {
-        person: _standing(entry, paused=bool(limits) and overdue >= min(limits))
-        for person, (entry, overdue) in rows.items()
+        person: _standing(row, paused=bool(limits) and row.overdue >= min(limits)) for person, row in rows.items()
     }
     now = tx.now()
-    return Book(standings, taken, presence=presence_at(active, now), rings=_rings(tx, active.rules.rule_set, now))
+    return Book(
+        standings,
+        taken,
+        presence=presence_at(active, now),
+        rings=_rings(tx, active.rules.rule_set, now),
+        born={person: row.born for person, row in rows.items() if row.born},
+    )
 
 
-def _standing(entry: ledger.Entry, *, paused: bool) -> Standing:
-    balance, last_seq, open_leads, units, until = entry
+def _standing(row: ledger.BookRow, *, paused: bool) -> Standing:
+    balance, last_seq, open_leads, units, until = row.entry
     grant = Grant(units, until.isoformat()) if units and until else NO_GRANT
-    return Standing(balance, last_seq, open_leads, paused, grant)
+    return Standing(balance, last_seq, open_leads + row.born, paused, grant)
 
 
 def _rings(tx: Transaction, rule_set: RuleSet, now: datetime) -> Rings:
@@ -112,13 +119,13 @@ def _rings(tx: Transaction, rule_set: RuleSet, now: datetime) -> Rings:
 
 def save_book(tx: Transaction, book: Book) -> None:
     """Write the ledger rows that decisions changed."""
-    rows = {person: _entry(standing) for person, standing in book.changes().items()}
+    rows = {person: _entry(standing, book.born.get(person, 0)) for person, standing in book.changes().items()}
     ledger.write(tx, rows, book.decisions, book.assigned)
 
 
-def _entry(standing: Standing) -> ledger.Entry:
+def _entry(standing: Standing, born: int) -> ledger.Entry:
     until = datetime.fromisoformat(standing.grant.until) if standing.grant.until else None
-    return standing.balance, standing.last_seq, standing.open_leads, standing.grant.units, until
+    return standing.balance, standing.last_seq, standing.open_leads - born, standing.grant.units, until
 
 
 def decide_all(
@@ -189,12 +196,12 @@ def facets(active: Active, lead: Lead) -> Facets:
 
 def snapshot(lead: Mapping[str, Any], salt: bytes) -> str:
     """Return the salted hash of a lead's content; worthless once the salt is destroyed (promise P4)."""
-    return hmac.digest(salt, canonical(lead), hashlib.sha256).hex()
+    return hmac.digest(salt, canonical(lead), "sha256").hex()
 
 
 def lead_data(lead: Lead) -> dict[str, Any]:
     """Return a lead as plain values; what is not known is left out."""
-    data = {name: value for name in _LEAD_FIELDS if (value := getattr(lead, name))}
+    data = {name: value for name, value in zip(_LEAD_FIELDS, _values(lead), strict=True) if value}
     if lead.consents:
         data["consents"] = [{"purpose": c.purpose, "given": c.given, "text": c.text} for c in lead.consents]
     if lead.notes:
@@ -210,10 +217,13 @@ def lead_from(data: Mapping[str, Any]) -> Lead:
     return Lead(**values)
 
 
-def case_of(tx: Transaction, active: Active, m: Matched) -> Case:
-    """Return the case of a new lead; its snapshot, and whom a plan chose, are still to be filled in."""
-    p = m.prepared
-    return Case(str(p.id), 1, tx.now(), facets(active, p.lead), _known(m.match))
+def case_of(
+    tx: Transaction, active: Active, m: Matched, *, snapshot: str = "", chosen: Mapping[str, str] = NOBODY_CHOSEN
+) -> Case:
+    """Return the case of a new lead. `chosen`: whom a plan gives a lead, by its id."""
+    lead = str(m.prepared.id)
+    known = facets(active, m.prepared.lead)
+    return Case(lead, 1, tx.now(), known, _known(m.match), snapshot, chosen=chosen.get(lead, ""))
 
 
 def _decide_new(
@@ -221,7 +231,7 @@ def _decide_new(
 ) -> tuple[Matched, Decision, str]:
     p = m.prepared
     salt, data = os.urandom(16), lead_data(p.lead)
-    case = case_of(tx, active, m)._replace(snapshot=snapshot(data, salt), chosen=chosen.get(str(p.id), ""))
+    case = case_of(tx, active, m, snapshot=snapshot(data, salt), chosen=chosen)
     if p.submission.is_test:
         decision = preview(active, case, book)
         reason = "test: nothing was written"
@@ -230,9 +240,9 @@ def _decide_new(
         batch.decisions.append(row)
     batch.new_leads.append(_new_lead(active, p, decision, reason, salt=salt, data=data))
     if decision.owner and not p.submission.is_test:
-        offered = offer(active.settings, p.id, case.assign_seq, decision.owner, case.at)
+        offered = offer(active.settings, p.id, case.assign_seq, decision.owner, case.at, decision.connection)
         batch.responses.extend(filter(None, [offered]))
-        handover = _handover(p, decision, reason)._replace(respond_by=offered.touch_due if offered else None)
+        handover = _handover(p, decision, reason, offered.touch_due if offered else None)
         batch.commands.extend(write.hand_over(active.settings, handover))
     return m, decision, reason
 
@@ -271,7 +281,7 @@ def held_until(active: Active, now: datetime) -> datetime:
     return add_work(now, settings.rule_set.max_hold, calendar(settings.country, settings.timezone))
 
 
-def _handover(p: Prepared, decision: Decision, reason: str) -> write.Handover:
+def _handover(p: Prepared, decision: Decision, reason: str, respond_by: datetime | None = None) -> write.Handover:
     return write.Handover(
         lead_id=p.id,
         lead=p.lead,
@@ -280,6 +290,7 @@ def _handover(p: Prepared, decision: Decision, reason: str) -> write.Handover:
         reason=reason,
         correlation=p.delivery.id,
         at=decision.case.at,
+        respond_by=respond_by,
     )
 
 
@@ -287,7 +298,7 @@ def _attach(tx: Transaction, settings: Settings, m: Matched, row: LeadRow, batch
     """Join a known person's new submission to their stored lead: fill gaps, tell the owner."""
     before = lead_from(row.data)
     merged = merge(before, m.prepared.lead)
-    filled = changed_fields(before, merged)
+    filled = changed_fields(before, merged) | _joined(settings, m, row.connection, before.campaign)
     if merged != before:
         leads.update_data(tx, row.id, lead_data(merged))
         batch.edited |= row.status == "held"
@@ -306,13 +317,19 @@ def _attach_within(
     index = next(i for i, new in enumerate(batch.new_leads) if new.id == original.prepared.id)
     before = lead_from(batch.new_leads[index].data)
     merged = merge(before, m.prepared.lead)
-    filled = changed_fields(before, merged)
+    filled = changed_fields(before, merged) | _joined(settings, m, decision.connection, before.campaign)
     batch.new_leads[index] = batch.new_leads[index]._replace(data=lead_data(merged))
     batch.edited |= merged != before and decision.result is Result.HELD
     if decision.owner and not m.prepared.submission.is_test and not original.prepared.submission.is_test:
         handover = _handover(original.prepared, decision, reason)._replace(lead=merged, at=tx.now())
         handover = handover._replace(correlation=m.prepared.delivery.id)
         batch.commands.extend(write.answered_again(settings, handover, filled, m.prepared.delivery.id))
+
+
+def _joined(settings: Settings, m: Matched, connection: str | None, before: str) -> dict[str, Value]:
+    """Return what makes a known person a member of another campaign they answer."""
+    campaign = m.prepared.lead.campaign
+    return write.membership(settings, connection or "", campaign) if campaign and campaign != before else {}
 
 
 def merge(before: Lead, new: Lead) -> Lead:
@@ -338,6 +355,8 @@ def _said(lead: Lead) -> dict[str, Any]:
 
 
 def _known(found: Match) -> Known:
+    if found is NOBODY:
+        return _NOBODY_KNOWN
     return Known(
         verdict=str(found.verdict),
         kind=found.kind or "",
@@ -350,7 +369,7 @@ def _known(found: Match) -> Known:
 
 def _explained(decision: Decision) -> dict[str, Any]:
     return {
-        "steps": [list(step) for step in decision.steps],
+        "steps": decision.steps,
         "owner": decision.owner,
         "pool": decision.pool,
         "rule": decision.rule,

@@ -1,6 +1,5 @@
 """Who must look first? The cheap layers were looked at while reading; here come those that ask the database."""
 
-import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,8 +38,8 @@ _OBSTACLE_OF: Mapping[str, str] = {
 
 def screen(
     services: Services, tx: Transaction, settings: Settings, read: Iterable[list[Prepared]]
-) -> list[list[Prepared]]:
-    """Set suspects aside, let captchas be verified first, and return the deliveries that go on.
+) -> tuple[list[list[Prepared]], Mapping[UUID, Scored]]:
+    """Set suspects aside, let captchas be verified first; return the deliveries that go on and their scores.
 
     Each delivery of `read` is judged as a whole. What a person released passes.
     """
@@ -58,15 +57,16 @@ def screen(
     if waiting:
         tx.after_commit(lambda: services.wake("captcha"))
     final = _count_addresses(services, tx, settings, judged)
-    _note(tx, final)
-    return [prepared for prepared, verdict in final if not verdict.quarantined]
+    _set_aside(tx, [(prepared, verdict) for prepared, verdict in final if verdict.quarantined])
+    going_on = [(prepared, verdict) for prepared, verdict in final if not verdict.quarantined]
+    return [prepared for prepared, _ in going_on], {each.id: each for each in _scored(going_on)}
 
 
 def set_aside(tx: Transaction, aside: Aside) -> None:
     """Quarantine a delivery nobody could read or answer, with what else speaks against it."""
     deliveries.quarantine(tx, aside.delivery.id, aside.reason)
     if aside.verdict:
-        screening.score(tx, _scored([(aside.delivery.id, aside.verdict)]))
+        screening.score(tx, _scored([(aside.prepared, aside.verdict)]))
 
 
 def _token(prepared: Sequence[Prepared]) -> str:
@@ -103,15 +103,18 @@ def _addresses(settings: Settings, prepared: Sequence[Prepared], key: bytes) -> 
     if source is None or not source_for(source.kind).from_pages or stored.verified == "released":
         return ()
     emails = dict.fromkeys(p.lead.email for p in prepared if p.lead.email)
-    return tuple(hmac.digest(key, email.encode(), hashlib.sha256) for email in emails)
+    return tuple(hmac.digest(key, email.encode(), "sha256") for email in emails)
 
 
-def _note(tx: Transaction, final: Judged) -> None:
-    for prepared, verdict in final:
-        if verdict.quarantined:
-            deliveries.quarantine(tx, prepared[0].delivery.id, verdict.reason)
-    screening.score(tx, _scored((prepared[0].delivery.id, verdict) for prepared, verdict in final))
+def _set_aside(tx: Transaction, suspects: Judged) -> None:
+    for prepared, verdict in suspects:
+        deliveries.quarantine(tx, prepared[0].delivery.id, verdict.reason)
+    screening.score(tx, _scored(suspects))
 
 
-def _scored(verdicts: Iterable[tuple[UUID, Verdict]]) -> list[Scored]:
-    return [Scored(delivery, verdict.score, verdict.signals) for delivery, verdict in verdicts if verdict.signals]
+def _scored(judged: Iterable[tuple[Sequence[Prepared], Verdict]]) -> list[Scored]:
+    return [
+        Scored(prepared[0].delivery.id, verdict.score, verdict.signals)
+        for prepared, verdict in judged
+        if verdict.signals
+    ]

@@ -1,42 +1,44 @@
 """What the CRMs tell us: keep the mirror, free capacity, and turn changes into canonical events."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from connector.adapters import metering
 from connector.adapters.base import Capability
 from connector.errors import ConfigurationError, ConnectorError
-from connector.flows import answers, followups, held, marks, told
+from connector.flows import answers, born, followups, forgotten, held, rest, told
 from connector.flows.batches import work_off
 from connector.flows.deliver import fingerprint
+from connector.flows.facts import CLOSED_LEAD, facts_of, mirror_row, ticked_since
 from connector.flows.staff import person_of
 from connector.model.crm import CrmEvent, EventType, ObjectType, Record, Value
 from connector.model.delivery import Fate
 from connector.services import Services
 from connector.store import (
     Transaction,
+    commands,
     deliveries,
-    erasure,
     events,
     leads,
     ledger,
     mirror,
+    rereads,
     responses,
     suppression,
     sync,
 )
-from connector.store.deliveries import CRM_PREFIX, Finished, StoredDelivery
-from connector.store.events import Event
+from connector.store.deliveries import Finished, StoredDelivery
 from connector.store.leads import LeadRow
 from connector.store.mirror import MirrorRow
-from connector.store.suppression import Mark
 from connector.store.sync import Bound
 
 BATCH = 20
-CLOSED_LEAD = frozenset(("closed", "converted"))
 PAGES = 50
+#: Polls are a minute apart: a page within so many seconds before one was read by somebody else.
+OWN_PACE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,17 @@ class News:
 
     connection: str
     events: Sequence[CrmEvent]
-    bound: dict[tuple[str, str], Bound]
+    bound: dict[tuple[str, str], list[Bound]]
     mirrored: dict[tuple[str, str], MirrorRow] = field(default_factory=dict)
     changed: dict[tuple[str, str], MirrorRow] = field(default_factory=dict)
+    #: What happened before is history and starts nothing; None: nothing is.
+    began: datetime | None = None
+    #: Users whose leads of the CRM's own changed.
+    touched: set[tuple[str, str]] = field(default_factory=set)
+    #: Records that were only named, and when they changed.
+    bare: list[tuple[str, str, datetime]] = field(default_factory=list)
+    #: Records the CRM was told to forget, with our keys for them.
+    erased: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
 
 def work(services: Services) -> int:
@@ -55,32 +65,75 @@ def work(services: Services) -> int:
     return work_off(services, "crm", BATCH, lambda tx, claimed: _work_batch(services, tx, claimed))
 
 
-def poll(services: Services, connection: str) -> int:
-    """Read a connection's change feed from where we left it; makes up for lost webhooks. Return events seen."""
-    settings = services.current().settings
-    try:
-        adapter = services.adapter(settings, connection)
-    except ConfigurationError:
-        return 0
-    if Capability.CHANGE_FEED not in adapter.capabilities:
-        return 0
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page of a change feed told: how many records of each type; `more`: there is another page."""
+
+    told: Mapping[str, int]
+    more: bool
+
+
+NO_PAGE = Page({}, more=False)
+
+
+def poll(services: Services, connection: str, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Read a connection's change feed from where we left it; makes up for lost webhooks. Return events seen.
+
+    Ends after a page when the process is `stopping`; whoever reads next begins with the one after it.
+
+    Raises:
+        ConnectorError: the CRM did not answer; the page is read again next time. One that asks for a rest, is down or
+            refuses the credentials rests as a whole.
+    """
     seen = 0
     for _ in range(PAGES):
-        with services.store.transaction() as tx:
-            cursor = sync.cursor(tx, connection)
-        changes, following = adapter.changes_since(cursor)
-        with services.store.transaction() as tx:
-            suppression.share(tx)
-            apply(services, tx, connection, changes)
-            sync.advance(tx, connection, following)
-        seen += len(changes)
-        if following == cursor or not changes:
+        page = read_page(services, connection)
+        seen += sum(page.told.values())
+        if not page.more or stopping():
             break
     return seen
 
 
+def is_being_read(services: Services, connection: str) -> bool:
+    """Tell whether somebody else reads the change feed right now, as `hearback crm sync` does for a while."""
+    with services.store.transaction() as tx:
+        return sync.is_being_read(tx, connection, OWN_PACE)
+
+
+def read_page(services: Services, connection: str) -> Page:
+    """Read the next page of a change feed and take it in; a connection that rests has none. Raises as `poll` does."""
+    settings = services.current().settings
+    try:
+        adapter = services.adapter(settings, connection)
+    except ConfigurationError:
+        return NO_PAGE
+    if Capability.CHANGE_FEED not in adapter.capabilities:
+        return NO_PAGE
+    with services.store.transaction() as tx:
+        if commands.paused(tx, connection):
+            return NO_PAGE
+        cursor = sync.begin(tx, connection)
+    try:
+        with metering.calling_for("poll"):
+            changes, following = adapter.changes_since(cursor)
+    except ConnectorError as err:
+        rest.pause_for(services, connection, err)
+        raise
+    more = following != cursor
+    with services.store.transaction() as tx:
+        suppression.share(tx)
+        apply(services, tx, connection, changes)
+        first = not sync.is_caught_up(tx, connection)
+        sync.advance(tx, connection, cursor, following, caught_up=not more)
+        if first and not more:
+            born.recount_all(services, tx, connection)
+    # A record that is another one's now is told as that one, too.
+    told_of = [event.ref for event in changes if event.record is None or event.record.ref == event.ref]
+    return Page(Counter(str(ref.object_type) for ref in told_of), more)
+
+
 def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDelivery]) -> None:
-    parsed = _known_only(services, tx, _parse_all(services, tx, claimed))
+    parsed = told.known_only(services, tx, told.parse_all(services, tx, claimed))
     by_connection: dict[str, list[CrmEvent]] = defaultdict(list)
     for connection, changes in parsed.values():
         by_connection[connection].extend(changes)
@@ -88,62 +141,49 @@ def _work_batch(services: Services, tx: Transaction, claimed: list[StoredDeliver
     finished = []
     for delivery, (connection, changes) in parsed.items():
         applied = _apply_all(services, tx, news[connection], changes)
-        finished.append(Finished(delivery, Fate.APPLIED, f"{applied} of {len(changes)} events were news"))
+        finished.append(Finished(delivery, Fate.APPLIED, _fate(applied, changes)))
     deliveries.finish(tx, finished)
+    _conclude(services, tx, news)
 
 
-def _known_only(
-    services: Services, tx: Transaction, parsed: dict[UUID, tuple[str, list[CrmEvent]]]
-) -> dict[UUID, tuple[str, list[CrmEvent]]]:
-    """Note whom deliveries speak of; leave out who was erased, with the bodies that speak of them."""
-    noted = {
-        (mark, delivery)
-        for delivery, (connection, changes) in parsed.items()
-        for mark in marks.hashed(services.vault, told.marks_of(connection, changes))
-    }
-    suppression.note(tx, [Mark(mark, delivery, 0, noted=True) for mark, delivery in noted])
-    kept = {
-        delivery: (connection, told.known(services, tx, connection, changes))
-        for delivery, (connection, changes) in parsed.items()
-    }
-    touched = [delivery for delivery, (_, changes) in kept.items() if changes != parsed[delivery][1]]
-    if touched:
-        erasure.drop_bodies(tx, sorted(touched))
-    return kept
-
-
-def _parse_all(
-    services: Services, tx: Transaction, claimed: Sequence[StoredDelivery]
-) -> dict[UUID, tuple[str, list[CrmEvent]]]:
-    """Return connection and events of each delivery; what cannot be read is set aside for a person."""
-    parsed = {}
-    settings = services.active(tx).settings
-    for stored in claimed:
-        connection = stored.source.removeprefix(CRM_PREFIX)
-        if connection not in settings.connections:
-            deliveries.quarantine(tx, stored.id, f"connection {connection!r} is not configured any more")
-            continue
-        try:
-            parsed[stored.id] = connection, told.events_of(services, settings, stored)
-        except (ConnectorError, ConfigurationError) as err:
-            deliveries.quarantine(tx, stored.id, f"unreadable: {err}")
-    return parsed
+def _fate(applied: int, changes: Sequence[CrmEvent]) -> str:
+    bare = sum(map(_is_bare, changes))
+    return f"{applied} of {len(changes)} events were news" + (f", {bare} records are read again" if bare else "")
 
 
 def apply(services: Services, tx: Transaction, connection: str, changes: Sequence[CrmEvent]) -> int:
     """Take in events of one connection in order; return how many were news to us.
 
-    Applying an event twice, or after a later one, changes nothing.
+    Applying an event twice, or after a later one, changes nothing. Records a CRM only names are noted to be read.
     """
     known = told.known(services, tx, connection, changes)
     news = _take_up(tx, {connection: known})[connection]
-    return _apply_all(services, tx, news, known)
+    applied = _apply_all(services, tx, news, known)
+    _conclude(services, tx, {connection: news})
+    return applied
 
 
 def _apply_all(services: Services, tx: Transaction, news: News, changes: Sequence[CrmEvent]) -> int:
-    applied = sum(_apply_one(services, tx, news, event) for event in changes)
+    applied = sum(_apply_one(services, tx, news, event) for event in changes if not _is_bare(event))
     _store_changed(tx, news)
+    news.bare.extend((*_name(event), event.occurred_at) for event in changes if _is_bare(event))
     return applied
+
+
+def _conclude(services: Services, tx: Transaction, news: Mapping[str, News]) -> None:
+    """Do what waits for the end of a transaction, so that all take these locks in one order."""
+    for connection, each in sorted(news.items()):
+        rereads.put(tx, connection, each.bare)
+        if each.erased:
+            forgotten.forget_records(services, tx, connection, each.erased)
+    if any(each.bare for each in news.values()):
+        tx.after_commit(lambda: services.wake("reread"))
+    born.recount(services, tx, [user for each in news.values() for user in each.touched])
+
+
+def _is_bare(event: CrmEvent) -> bool:
+    """Tell an event that says that a record changed, and not how."""
+    return event.type is EventType.RECORD_CHANGED and event.record is None
 
 
 def _store_changed(tx: Transaction, news: News) -> None:
@@ -157,27 +197,28 @@ def _take_up(tx: Transaction, told: Mapping[str, Sequence[CrmEvent]]) -> dict[st
     The lock order wants the ledger before any lead, and two batches must not wait for it with records locked.
     """
     news = {
-        connection: News(connection, changes, _bindings(tx, connection, changes))
+        connection: News(connection, changes, _bindings(tx, connection, changes), began=sync.began_at(tx, connection))
         for connection, changes in told.items()
     }
     if any(_changes_capacity(each, event) for each in news.values() for event in each.events):
         ledger.lock(tx)
     for each in news.values():
-        each.mirrored.update(mirror.known(tx, each.connection, sorted({_name(event) for event in each.events})))
+        names = {name for event in each.events for name in (_name(event), _name_after(event))}
+        each.mirrored.update(mirror.known(tx, each.connection, sorted(names)))
     return news
 
 
-def _bindings(tx: Transaction, connection: str, changes: Sequence[CrmEvent]) -> dict[tuple[str, str], Bound]:
+def _bindings(tx: Transaction, connection: str, changes: Sequence[CrmEvent]) -> dict[tuple[str, str], list[Bound]]:
     """Return which of the records are ours.
 
     A record may be heard of before the answer to the command that made it is recorded: its key tells.
     """
-    names = sorted({_name(event) for event in changes})
+    names = sorted({name for event in changes for name in (_name(event), _name_after(event))})
     found = sync.bound(tx, connection, names)
     told = [
-        (event.record.key, *_name(event))
+        (event.record.key, *_name_after(event))
         for event in changes
-        if event.record and event.record.key and _name(event) not in found
+        if event.record and event.record.key and _name(event) not in found and _name_after(event) not in found
     ]
     if not told:
         return found
@@ -189,22 +230,58 @@ def _name(event: CrmEvent) -> tuple[str, str]:
     return str(event.ref.object_type), event.ref.id
 
 
+def _name_after(event: CrmEvent) -> tuple[str, str]:
+    """Return the record that holds what the event's record held: another one after a merge or a conversion."""
+    ref = event.record.ref if event.record else event.ref
+    return str(ref.object_type), ref.id
+
+
 def _changes_capacity(news: News, event: CrmEvent) -> bool:
-    binding = _binding(news, event)
-    return event.ref.object_type is ObjectType.LEAD and binding is not None and not _is_lead_echo(event, binding)
-
-
-def _binding(news: News, event: CrmEvent) -> Bound | None:
-    return news.bound.get(_name(event))
+    if event.ref.object_type is not ObjectType.LEAD:
+        return False
+    if _name(event) != _name_after(event):
+        return _name(event) in news.bound or _name_after(event) in news.bound
+    return any(not _is_lead_echo(event, binding) for binding in news.bound.get(_name(event), ()))
 
 
 def _apply_one(services: Services, tx: Transaction, news: News, event: CrmEvent) -> bool:
     if event.type is EventType.UNKNOWN:
         return False
-    binding = _binding(news, event)
-    if event.ref.object_type is ObjectType.LEAD and binding is not None:
-        return not _is_lead_echo(event, binding) and _lead_changed(services, tx, news.connection, event, binding)
-    return _mirrored(services, tx, news, event, binding)
+    if event.record is not None and event.record.ref != event.ref:
+        event = _followed(services, tx, news, event, event.record)
+    bindings = news.bound.get(_name(event), [])
+    if event.type is EventType.RECORD_ERASED:
+        news.erased[_name(event)] = [each.key for each in bindings]
+    if event.ref.object_type is ObjectType.LEAD and bindings:
+        told = [
+            not _is_lead_echo(event, each) and _lead_changed(services, tx, news.connection, event, each)
+            for each in bindings
+        ]
+        return any(told)
+    return _mirrored(services, tx, news, event, bindings[0] if bindings else None)
+
+
+def _followed(services: Services, tx: Transaction, news: News, event: CrmEvent, record: Record) -> CrmEvent:
+    """Follow a record that was merged or converted: what was bound to it is bound to the other one."""
+    old, new = _name(event), _name_after(event)
+    bindings = news.bound.pop(old, [])
+    if event.ref.object_type is ObjectType.LEAD is not record.ref.object_type:
+        for each in bindings:
+            _closed(services, tx, news.connection, each)
+    if bindings:
+        sync.rebind(tx, news.connection, old, new)
+        news.bound.setdefault(new, []).extend(bindings)
+        if record.ref.object_type is ObjectType.LEAD:
+            _touch(news, *mirror.forget(tx, news.connection, *new[:1], new[1:]))
+    if old in news.mirrored:
+        _touch(news, mirror.drop(tx, news.connection, *old))
+    for known in (news.mirrored, news.changed):
+        known.pop(old, None)
+    return replace(event, ref=record.ref)
+
+
+def _touch(news: News, *users: str) -> None:
+    news.touched.update((news.connection, user) for user in users if user)
 
 
 def _is_lead_echo(event: CrmEvent, binding: Bound) -> bool:
@@ -235,25 +312,32 @@ def _are_ours(values: Mapping[str, Value], binding: Bound) -> bool:
 
 
 def _lead_changed(services: Services, tx: Transaction, connection: str, event: CrmEvent, binding: Bound) -> bool:
-    row = _living(tx, UUID(binding.key.removeprefix("lead:")), connection)
+    if event.is_gone or _status(event.record) in CLOSED_LEAD:
+        return _closed(services, tx, connection, binding)
+    row = _living(tx, binding, connection)
     if row is None:
         return False
-    if event.type is EventType.RECORD_DELETED or _status(event.record) in CLOSED_LEAD:
-        owner = leads.close(tx, row.id, tx.now())
-        if owner is None:
-            return False
-        responses.close(tx, row.id)
-        ledger.shift_open(tx, owner, -1)
-        held.announce(services, tx)
-        return True
     moved = _owner_changed(services, tx, event, binding, row)
     if moved or event.record is None:
         return moved
     return answers.on_lead(services, tx, connection, row.id, event.record, event.occurred_at)
 
 
-def _living(tx: Transaction, lead: UUID, connection: str) -> LeadRow | None:
+def _closed(services: Services, tx: Transaction, connection: str, binding: Bound) -> bool:
+    """Close the lead behind a binding; its owner has room for another one."""
+    row = _living(tx, binding, connection)
+    owner = leads.close(tx, row.id, tx.now()) if row is not None else None
+    if row is None or owner is None:
+        return False
+    responses.close(tx, row.id)
+    ledger.shift_open(tx, owner, -1)
+    held.announce(services, tx)
+    return True
+
+
+def _living(tx: Transaction, binding: Bound, connection: str) -> LeadRow | None:
     """Return a lead, None if this CRM does not hold it any more: it went to an owner in another one."""
+    lead = UUID(binding.key.removeprefix("lead:"))
     row = leads.by_ids(tx, [lead]).get(lead)
     return row if row is not None and row.connection in (None, connection) else None
 
@@ -283,11 +367,15 @@ def _mirrored(services: Services, tx: Transaction, news: News, event: CrmEvent, 
     before = news.mirrored.get(_name(event))
     if before is not None and before.changed_at >= event.occurred_at:
         return False
-    row = _mirror_row(news.connection, event, before)
+    row = mirror_row(news.connection, event, before)
+    if event.ref.object_type is ObjectType.LEAD:
+        _touch(news, row.owner, before.owner if before else "")
     news.mirrored[_name(event)] = news.changed[_name(event)] = row
-    if _is_echo(event.record, before, binding) and not _ticked_since(row.fields, binding):
+    if _is_echo(event.record, before, binding) and not ticked_since(row.fields, binding):
         return False
-    facts = _facts(news.connection, event, before, row, binding)
+    if binding is None and news.began is not None and event.occurred_at < news.began:
+        return True
+    facts = facts_of(news.connection, event, before, row, binding)
     if facts:
         # What follows from a fact reads the mirror.
         _store_changed(tx, news)
@@ -296,70 +384,6 @@ def _mirrored(services: Services, tx: Transaction, news: News, event: CrmEvent, 
             followups.on_event(services, tx, fact)
             answers.on_event(services, tx, fact)
     return True
-
-
-def _mirror_row(connection: str, event: CrmEvent, before: MirrorRow | None) -> MirrorRow:
-    fields = dict(event.record.fields) if event.record else dict(before.fields if before else {})
-    return MirrorRow(
-        connection=connection,
-        object_type=str(event.ref.object_type),
-        record_id=event.ref.id,
-        email=str(fields.get("email") or "").casefold(),
-        phone=str(fields.get("phone") or ""),
-        domain=str(fields.get("domain") or "").casefold(),
-        owner=str(fields.get("owner") or ""),
-        open=str(fields.get("status") or fields.get("stage") or "open") not in (*CLOSED_LEAD, "won", "lost", "done"),
-        fields=fields,
-        changed_at=event.occurred_at,
-        deleted=event.type is EventType.RECORD_DELETED,
-    )
-
-
-def _facts(
-    connection: str, event: CrmEvent, before: MirrorRow | None, after: MirrorRow, binding: Bound | None
-) -> list[Event]:
-    """Name what happened in canonical events, from the difference between two states of a record."""
-    old = before.fields if before else {}
-    new = after.fields
-    found: list[str] = []
-    match event.ref.object_type:
-        case ObjectType.DEAL:
-            stage = new.get("stage")
-            if stage != old.get("stage") and stage in ("won", "lost"):
-                found.append(f"opportunity.{stage}")
-            if new.get("delivered_at") and not old.get("delivered_at"):
-                found.append("order.delivered")
-        case ObjectType.CALL if before is None:
-            found.append("call.logged")
-        case ObjectType.TASK:
-            if new.get("status") != old.get("status", "open") or _ticked_since(new, binding):
-                found.append("task.completed" if new.get("status") == "done" else "task.reopened")
-        case _:
-            pass
-    attributes = dict(new) | ({"key": binding.key} if binding else {})
-    return [_event(connection, name, event, attributes, event.occurred_at) for name in found]
-
-
-def _ticked_since(fields: Mapping[str, object], binding: Bound | None) -> bool:
-    """Tell a task that is done although we wrote last that it is not.
-
-    Events that overtake each other, and a change feed that shows the newest state alone, hide our own
-    reopening between two ticks.
-    """
-    done = fingerprint({"status": "done"})["status"]
-    return fields.get("status") == "done" and binding is not None and binding.written.get("status", done) != done
-
-
-def _event(connection: str, name: str, event: CrmEvent, attributes: dict[str, object], at: datetime) -> Event:
-    return Event(
-        type=name,
-        source=connection,
-        source_id=f"{event.ref.object_type}:{event.ref.id}@{at.isoformat()}",
-        object_type=str(event.ref.object_type),
-        record_id=event.ref.id,
-        occurred_at=at,
-        attributes=attributes,
-    )
 
 
 def _status(record: Record | None) -> str:

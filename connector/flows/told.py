@@ -7,15 +7,18 @@ happened up to the erasure stays out. Deals and calls of an erased person come i
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
+from connector.errors import ConfigurationError, ConnectorError, UnreadableDelivery
 from connector.flows import marks, read
 from connector.flows.marks import Parts
 from connector.model.crm import CrmEvent, ObjectType
 from connector.services import Services
 from connector.settings.values import Settings
-from connector.store import Transaction, suppression
+from connector.store import Transaction, deliveries, erasure, suppression
 from connector.store.deliveries import CRM_PREFIX, StoredDelivery
 from connector.store.erasure import TEXTS
+from connector.store.suppression import Mark
 
 
 def is_news(stored: StoredDelivery) -> bool:
@@ -33,15 +36,53 @@ def events_of(services: Services, settings: Settings, stored: StoredDelivery) ->
     return adapter.parse_webhook(read.open_delivery(services, stored))
 
 
+def known_only(
+    services: Services, tx: Transaction, parsed: dict[UUID, tuple[str, list[CrmEvent]]]
+) -> dict[UUID, tuple[str, list[CrmEvent]]]:
+    """Note whom deliveries speak of; leave out who was erased, with the bodies that speak of them."""
+    noted = {
+        (mark, delivery)
+        for delivery, (connection, changes) in parsed.items()
+        for mark in marks.hashed(services.vault, marks_of(connection, changes))
+    }
+    suppression.note(tx, [Mark(mark, delivery, 0, noted=True) for mark, delivery in noted])
+    kept = {
+        delivery: (connection, known(services, tx, connection, changes))
+        for delivery, (connection, changes) in parsed.items()
+    }
+    touched = [delivery for delivery, (_, changes) in kept.items() if changes != parsed[delivery][1]]
+    if touched:
+        erasure.drop_bodies(tx, sorted(touched))
+    return kept
+
+
+def parse_all(
+    services: Services, tx: Transaction, claimed: Sequence[StoredDelivery]
+) -> dict[UUID, tuple[str, list[CrmEvent]]]:
+    """Return connection and events of each delivery; what cannot be read is set aside for a person."""
+    parsed = {}
+    settings = services.active(tx).settings
+    for stored in claimed:
+        connection = stored.source.removeprefix(CRM_PREFIX)
+        if connection not in settings.connections:
+            deliveries.quarantine(tx, stored.id, f"connection {connection!r} is not configured any more")
+            continue
+        try:
+            parsed[stored.id] = connection, events_of(services, settings, stored)
+        except (ConnectorError, ConfigurationError, UnreadableDelivery) as err:
+            deliveries.quarantine(tx, stored.id, f"unreadable: {err}")
+    return parsed
+
+
 def marks_of(connection: str, events: Iterable[CrmEvent]) -> list[Parts]:
     """Return the marks of the records and people that events speak of."""
-    return [mark for event in events for mark in (_own(connection, event), *_person(event))]
+    return [mark for event in events for mark in (*_own(connection, event), *_person(event))]
 
 
 def known(services: Services, tx: Transaction, connection: str, events: Sequence[CrmEvent]) -> list[CrmEvent]:
     """Return the events that may be taken in, without the texts of what links to somebody erased."""
     asked = [
-        mark for event in events for mark in (_own(connection, event), *_person(event), *_links(connection, event))
+        mark for event in events for mark in (*_own(connection, event), *_person(event), *_links(connection, event))
     ]
     erased = suppression.entries(tx, marks.sought(services.vault, asked))
     if not erased:
@@ -53,13 +94,15 @@ def known(services: Services, tx: Transaction, connection: str, events: Sequence
     kept = []
     for event in events:
         before = max(filter(None, map(at, _person(event))), default=None)
-        if at(_own(connection, event)) is None and (before is None or before < event.occurred_at):
+        if not any(map(at, _own(connection, event))) and (before is None or before < event.occurred_at):
             kept.append(_bare(event) if any(map(at, _links(connection, event))) else event)
     return kept
 
 
-def _own(connection: str, event: CrmEvent) -> Parts:
-    return marks.of_record(connection, str(event.ref.object_type), event.ref.id)
+def _own(connection: str, event: CrmEvent) -> list[Parts]:
+    """Return the marks of an event's record, and of the one it was merged into."""
+    refs = {event.ref, event.record.ref} if event.record else {event.ref}
+    return [marks.of_record(connection, str(ref.object_type), ref.id) for ref in refs]
 
 
 def _person(event: CrmEvent) -> list[Parts]:

@@ -1,6 +1,6 @@
 """How a captured body would be read by a configured source. Nothing is stored, nothing is asked of a CRM."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from connector.errors import ConfigurationError, UnreadableDelivery, WebhookRejected
 from connector.flows.read import keys_of, reading, unreachable
 from connector.model.delivery import Delivery
-from connector.model.lead import FIELDS, Consent, Lead, Submission
+from connector.model.lead import FIELDS, Consent, Ignored, Lead, Submission, Withdrawal
 from connector.normalize import normalize
 from connector.screening.score import judge
 from connector.settings.secrets import read_secret
@@ -54,12 +54,18 @@ class Trial:
     verified: str
     warnings: tuple[str, ...]
     unreadable: str
+    #: Documents that would be fetched from the vendor first.
+    unfetched: tuple[str, ...]
+    #: What else the body holds: notices of erasure, and why other things make no lead.
+    besides: tuple[str, ...]
     leads: tuple[TriedLead, ...]
 
 
 def attempt(settings: Settings, source: Source, delivery: Delivery, environ: Mapping[str, str]) -> Trial:
     """Read a delivery as the door and the worker would; `environ` holds the secrets as far as they are set here."""
-    leads, unreadable = _read(settings, source, delivery)
+    unfetched, found, unreadable = _read(settings, source, delivery)
+    submissions = submissions_in(found)
+    keys = keys_of(source, delivery, submissions)
     return Trial(
         source=source.key,
         kind=source.kind,
@@ -67,7 +73,9 @@ def attempt(settings: Settings, source: Source, delivery: Delivery, environ: Map
         verified=_verified(source, delivery, environ),
         warnings=tuple(filter(None, (likeness(delivery, source.kind, SOURCES), _refused_type(source, delivery)))),
         unreadable=unreadable,
-        leads=tuple(leads),
+        unfetched=unfetched,
+        besides=tuple(filter(None, map(_beside, found))),
+        leads=tuple(_lead(settings, source, each, key) for each, key in zip(submissions, keys, strict=True)),
     )
 
 
@@ -96,13 +104,28 @@ def _verified(source: Source, delivery: Delivery, environ: Mapping[str, str]) ->
     return "yes" if reader.signed else "nothing to check: this kind carries no signature"
 
 
-def _read(settings: Settings, source: Source, delivery: Delivery) -> tuple[list[TriedLead], str]:
+def _read(
+    settings: Settings, source: Source, delivery: Delivery
+) -> tuple[tuple[str, ...], Sequence[Submission | Withdrawal | Ignored], str]:
+    """Return what would be fetched first, what is read of the body alone, and why it cannot be read."""
+    reader, unfetched = source_for(source.kind), tuple[str, ...]()
     try:
-        found = submissions_in(source_for(source.kind).parse(delivery, reading(settings, source, delivery)))
+        how = reading(settings, source, delivery)
+        unfetched = tuple(document.name for document in reader.missing(delivery, how))
+        return unfetched, reader.parse(delivery, how), ""
     except UnreadableDelivery as err:
-        return [], str(err)
-    keys = keys_of(source, delivery, found)
-    return [_lead(settings, source, submission, key) for submission, key in zip(found, keys, strict=True)], ""
+        # Without what is fetched there may be nothing to read.
+        return unfetched, (), "" if unfetched else str(err)
+
+
+def _beside(said: Submission | Withdrawal | Ignored) -> str:
+    match said:
+        case Withdrawal():
+            return f"a notice of erasure: whatever came under {said.lead_key} would be erased"
+        case Ignored():
+            return said.reason
+        case _:
+            return ""
 
 
 def _lead(settings: Settings, source: Source, submission: Submission, key: str) -> TriedLead:

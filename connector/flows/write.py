@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,6 +21,8 @@ _TASK_TITLES: Mapping[str, Mapping[str, str]] = {
 _NAMELESS = {"en": "the sender", "de": "die Absenderin oder den Absender", "pl": "nadawcy"}
 
 _LEAD = "lead:"
+#: Not a field of the lead: the id of the CRM's campaign it joins.
+JOINS = "campaign_id"
 _LEAD_FIELDS = (
     "first_name",
     "last_name",
@@ -38,6 +41,7 @@ _LEAD_FIELDS = (
     "campaign",
     "language",
 )
+_values = attrgetter(*_LEAD_FIELDS)
 
 
 class Handover(NamedTuple):
@@ -78,7 +82,7 @@ def again_number(given: Sequence[tuple[int, str]], owner: str) -> int | None:
 
 def lead_fields(lead: Lead) -> dict[str, Value]:
     """Return the canonical fields a CRM should hold of a lead; unknown ones are left out."""
-    fields: dict[str, Value] = {name: value for name in _LEAD_FIELDS if (value := getattr(lead, name))}
+    fields: dict[str, Value] = {name: value for name, value in zip(_LEAD_FIELDS, _values(lead), strict=True) if value}
     if lead.attribution:
         fields["attribution"] = json.dumps(dict(lead.attribution), sort_keys=True, ensure_ascii=False)
     if lead.consents:
@@ -87,13 +91,20 @@ def lead_fields(lead: Lead) -> dict[str, Value]:
     return fields
 
 
+def membership(settings: Settings, connection: str, campaign: str) -> dict[str, Value]:
+    """Return what makes a lead a member of a campaign in its CRM; nothing where the campaign has no id there."""
+    known = settings.campaigns.get(campaign)
+    id_ = known.crm_ids.get(connection) if known else None
+    return {JOINS: id_} if id_ else {}
+
+
 def hand_over(settings: Settings, handover: Handover) -> list[NewCommand]:
     """Return the commands that put a newly assigned lead into its owner's CRM, with a task where wanted."""
     connection = settings.connections[handover.connection]
     owner = settings.people[handover.owner]
     fields = lead_fields(handover.lead)
     fields |= {"status": "new", "owner": owner.users[connection.key], "reason": handover.reason}
-    fields |= _respond_by(handover)
+    fields |= _respond_by(handover) | membership(settings, connection.key, handover.lead.campaign)
     commands = [_lead_command(handover, fields, "assign")]
     if connection.rep_tasks:
         commands.append(_task(handover, owner, "new", task_key(handover.lead_id, handover.owner, handover.again)))
@@ -153,6 +164,7 @@ def _lead_command(handover: Handover, fields: dict[str, Value], purpose: str) ->
 def _task(handover: Handover, owner: Person, title: str, key: str) -> NewCommand:
     language = language_of(owner)
     name = " ".join(filter(None, (handover.lead.first_name, handover.lead.last_name))) or handover.lead.company
+    lead = lead_key(handover.lead_id)
     return NewCommand(
         connection=handover.connection,
         key=key,
@@ -166,8 +178,8 @@ def _task(handover: Handover, owner: Person, title: str, key: str) -> NewCommand
         },
         purpose="rep_task",
         correlation=handover.correlation,
-        after_key=lead_key(handover.lead_id),
-        links={"lead": lead_key(handover.lead_id)},
+        after_key=lead,
+        links={"lead": lead},
         lead_id=handover.lead_id,
     )
 

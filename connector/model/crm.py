@@ -53,9 +53,12 @@ class Owner:
 class Upsert:
     """Hold these values under our key. Fields not named stay as they are.
 
-    `record` is known from the binding after the first write; `trace` is the command's id, echoed by
-    CRMs that can, so that both logs can be laid side by side. `vendor_fields` pass through unmapped.
-    Link fields (`lead`, `deal`, `owner`) hold record ids of the CRM.
+    `record` is known from the binding after the first write. Where a lead was linked to a contact or converted (the
+    `ref` of a `WriteResult` said so) it is of that other type: what has a place there is written there. `trace` is the
+    command's id, echoed by CRMs that can, so that both logs can be laid side by side. `vendor_fields` pass through
+    unmapped. Link fields (`lead`, `deal`, `owner`) hold record ids of the CRM. `campaign` is the id of one of the CRM's
+    campaigns, which the record joins; a member stays one, and an adapter whose CRM has no memberships leaves it be.
+    `doubtful`: an earlier attempt had no answer and `find` saw nothing; where `find` may lag behind, look once more.
     """
 
     object_type: ObjectType
@@ -64,6 +67,8 @@ class Upsert:
     record: RecordRef | None = None
     trace: str = ""
     vendor_fields: Mapping[str, Value] = field(default_factory=dict)
+    campaign: str = ""
+    doubtful: bool = False
 
 
 class Outcome(StrEnum):
@@ -89,6 +94,8 @@ class EventType(StrEnum):
 
     RECORD_CHANGED = "record.changed"
     RECORD_DELETED = "record.deleted"
+    #: Deleted because the person asked to be forgotten.
+    RECORD_ERASED = "record.erased"
     UNKNOWN = "unknown"
 
 
@@ -96,7 +103,9 @@ class EventType(StrEnum):
 class CrmEvent:
     """A fact from a CRM. `id` is the CRM's own event id; `record` is the state after the fact.
 
-    `record` is None where the CRM sends ids only, or the record is gone.
+    `record` is None where the record is gone, or where the CRM sends ids only: a changed one is then read again
+    before anything follows from it. A `record` with another `ref` than the event's: the CRM merged the event's
+    record into that one, or converted it.
     """
 
     id: str
@@ -104,6 +113,11 @@ class CrmEvent:
     ref: RecordRef
     occurred_at: datetime
     record: Record | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether the record is there no more."""
+        return self.type in (EventType.RECORD_DELETED, EventType.RECORD_ERASED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +127,35 @@ class AccountInfo:
     account: str
     api_version: str
     problems: tuple[str, ...] = ()
+
+
+class PartState(StrEnum):
+    """How a part we need in a CRM is found there."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something of ours a CRM must hold. `name` is the CRM's, `what` is for an admin: "text field of leads: our key".
+
+    `remedy` says who must do what, by hand, where the API cannot; "" where `install` does it. `found` says how a part
+    that differs is now.
+    """
+
+    name: str
+    what: str
+    state: PartState
+    remedy: str = ""
+    found: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The CRM's own count of our calls: `used` of `limit` in a window, such as "24 hours"."""
+
+    used: int
+    limit: int
+    window: str

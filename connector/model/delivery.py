@@ -52,7 +52,8 @@ class Delivery:
     `url` is the public address it was sent to, with its query as sent; some senders sign it. It holds the
     path token, so show it to nobody.
     `fetched` holds the documents a vendor kept back, by name; an empty one is given up. `presented` is the
-    shared secret of the request, for the door alone: it is never stored.
+    shared secret of the request, for the door alone: it is never stored. With `rest` the body is what is left of
+    one that also spoke of somebody who was erased, in a form of our own.
     """
 
     id: UUID
@@ -66,3 +67,4 @@ class Delivery:
     url: str = ""
     fetched: Mapping[str, str] = field(default_factory=dict)
     presented: str = field(default="", repr=False)
+    rest: bool = False

@@ -84,13 +84,22 @@ class Submission:
     captcha: Mapping[str, str] = field(default_factory=dict)
     #: Keys under which later news of the same submission may come (the vendor gives it a new id each time).
     also_keys: tuple[str, ...] = ()
+    #: The key a vendor's notice of erasure names it by, where that is another than `lead_key` and may come years later.
+    notice_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """A vendor's notice that a submission must be erased; `lead_key` is the key it came under."""
+    """A vendor's notice that a submission must be erased; `lead_key` is the key it came under, or its `notice_key`."""
 
     lead_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something in a delivery that is none of a lead's business; `reason` says in plain words what and why."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

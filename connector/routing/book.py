@@ -35,6 +35,7 @@ class Grant:
 NO_GRANT = Grant()
 
 
+NOBODY: Mapping[str, int] = MappingProxyType({})
 UNUSED_CAPS: Mapping[str, Window] = MappingProxyType({})
 
 
@@ -79,7 +80,8 @@ class _Rows(dict[str, Standing]):
 class Book:
     """Standings by person, kept current while a batch is decided under the ledger lock.
 
-    `presence` is asked once for everybody a decision looks at; `rings` know the rolling caps.
+    `presence` is asked once for everybody a decision looks at; `rings` know the rolling caps. `born` says how many of
+    somebody's open leads are the CRM's own: they count like ours, and are not the ledger's to write.
     """
 
     def __init__(
@@ -89,7 +91,9 @@ class Book:
         *,
         presence: Callable[[str], Presence] | None = None,
         rings: Rings = NO_RINGS,
+        born: Mapping[str, int] = NOBODY,
     ) -> None:
+        self.born = born
         self._rows = _Rows(standings, presence, rings)
         self._rings = rings
         self._changed: set[str] = set()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -83,7 +84,7 @@ def _case_document(case: Case) -> dict[str, Any]:
     return {
         "lead": case.lead,
         "assign_seq": case.assign_seq,
-        "at": case.at.astimezone(UTC).isoformat(),
+        "at": _instant(case.at),
         "facets": facets,
         "known": known,
         "snapshot": case.snapshot,
@@ -94,12 +95,19 @@ def _case_document(case: Case) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=8)
+def _instant(at: datetime) -> str:
+    """Write an instant in UTC; all leads of a batch have the same."""
+    return at.astimezone(UTC).isoformat()
+
+
 def case_of(document: Mapping[str, Any]) -> Case:
     """Return the case of a record."""
-    facets = dict(document["facets"])
-    facets["domain_rules"] = tuple(facets.get("domain_rules", ()))
-    known = dict(document["known"])
-    known["reasons"] = tuple(known.get("reasons", ()))
+    facets, known = document["facets"], document["known"]
+    if "domain_rules" in facets:
+        facets = {**facets, "domain_rules": tuple(facets["domain_rules"])}
+    if "reasons" in known:
+        known = {**known, "reasons": tuple(known["reasons"])}
     again = document.get("again")
     return Case(
         lead=document["lead"],

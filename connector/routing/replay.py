@@ -12,7 +12,7 @@ balances the records show first. What the records cannot tell is approximated:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -24,10 +24,10 @@ from connector.model.routing import RuleSet
 from connector.routing.book import Grant, Standing
 from connector.routing.compiled import CompiledRules
 from connector.routing.conditions import passes
-from connector.routing.decide import Decision, decide
+from connector.routing.decide import NO_GRANTS, Decision, decide
 from connector.routing.ledger import Turn
 from connector.routing.likeness import Likeness
-from connector.routing.record import case_of, record_of, standing_of, turn_of
+from connector.routing.record import case_of, record_of, standing_of
 from connector.routing.rings import Taken
 from connector.routing.shadow import Shadow
 
@@ -77,13 +77,13 @@ class Outcome:
     capped: int = 0
     owners: Counter[str] = field(default_factory=Counter)
 
-    def count(self, steps: Iterable[tuple[str, str]], passed: Iterable[str]) -> None:
+    def count(self, steps: Iterable[tuple[str, str]], passed: Sequence[str]) -> None:
         """Count one decision by its steps and the codes of those passed over."""
-        for code, _ in steps:
-            self.no_rule += code == "no_rule"
-            self.fallback += code == "fallback"
-            self.held += code == "hold"
-        self.capped += any(code.startswith("cap_") for code in passed)
+        codes = [code for code, _ in steps]
+        self.no_rule += "no_rule" in codes
+        self.fallback += "fallback" in codes
+        self.held += "hold" in codes
+        self.capped += bool(passed) and any(code.startswith("cap_") for code in passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,5 +232,8 @@ class Replay:
         self._moved[lead] = moved
 
 
-def _posted(written: Mapping[str, Any]) -> tuple[Turn, dict[str, Grant]]:
-    return turn_of(written["postings"]), {person: Grant(*grant) for person, grant in written.get("grants", {}).items()}
+def _posted(written: Mapping[str, Any]) -> tuple[Turn, Mapping[str, Grant]]:
+    """Return what a record's postings left behind."""
+    postings, grants = written["postings"], written.get("grants")
+    turn = Turn(people=tuple(postings), after=tuple([row[-1] for row in postings.values()]))
+    return turn, {person: Grant(*grant) for person, grant in grants.items()} if grants else NO_GRANTS

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from connector.model.routing import Cap, RuleSet
-from connector.routing.book import Book, Grant, Standing
+from connector.routing.book import HERE, Book, Grant, Presence, Standing
 from connector.routing.ledger import Turn
 from connector.routing.record import standing_of
 from connector.routing.rings import Taken, Window, caps_of, microseconds
@@ -102,7 +102,8 @@ class Shadow(Book):
 
     def standings(self, people: Iterable[str]) -> dict[str, Standing]:
         """Return the standings of some people under the draft, in their order."""
-        return {person: self.standing(person) for person in people}
+        asked = self._asked
+        return {person: asked.get(person) or self.standing(person) for person in people}
 
     def release(self, then: str | None, now: str | None) -> None:
         """Take a lead from its owner as it was recorded, and from its owner under the draft."""
@@ -134,12 +135,10 @@ class Shadow(Book):
         row, shown = self._now[person], self._shown.get(person)
         if shown is None:
             self.assumed = True
-        there = Standing() if shown is None else standing_of(shown)
+        paused, presence = _there(shown) if shown else (False, HERE)
         windows = self._times.windows(person, self._at)
         # Whose leads others have under the draft may see more of them closed than they own.
-        return Standing(
-            row.balance, row.last_seq, max(0, row.open_leads), there.paused, row.grant, there.presence, windows
-        )
+        return Standing(row.balance, row.last_seq, max(0, row.open_leads), paused, row.grant, presence, windows)
 
     def _follow(self, person: str, row: list[Any]) -> None:
         then = self._then[person]
@@ -149,6 +148,12 @@ class Shadow(Book):
         now.open_leads += open_leads - then.open_leads
         now.balance += balance - then.balance
         then.open_leads, then.balance = open_leads, balance
+
+
+def _there(row: list[Any]) -> tuple[bool, Presence]:
+    """Tell whether somebody is paused, and there; most rows end before they say more."""
+    _, _, _, paused, *more = row
+    return bool(paused), standing_of(row).presence if more else HERE
 
 
 class _Times:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from connector.model.signals import Signal
 
@@ -60,14 +61,19 @@ class Verdict:
 
 def judge(signals: Collection[Signal], obstacles: Iterable[str] = ()) -> Verdict:
     """Add up signals, each once; more of them never lower the score."""
-    ordered = sorted(set(signals), key=_heaviest_first)
+    score, ordered, said = _weighed(frozenset(signals))
+    settled = [*dict.fromkeys(obstacles), *said]
+    quarantined = score >= LIMIT or len(settled) > len(said)
+    return Verdict(score, ordered, quarantined, "; ".join(settled))
+
+
+@lru_cache(maxsize=1024)
+def _weighed(signals: frozenset[Signal]) -> tuple[int, tuple[Signal, ...], tuple[str, ...]]:
+    """Return the score, the signals heaviest first, and what to tell an operator: few sets come again and again."""
+    ordered = sorted(signals, key=_heaviest_first)
     score = sum(WEIGHTS[signal].points for signal in ordered)
-    settled = list(dict.fromkeys(obstacles))
-    if ordered:
-        named = ", ".join(f"{WEIGHTS[signal].words} ({WEIGHTS[signal].points})" for signal in ordered)
-        settled.append(f"score {score}, set aside from {LIMIT}: {named}")
-    quarantined = score >= LIMIT or len(settled) > bool(ordered)
-    return Verdict(score, tuple(ordered), quarantined, "; ".join(settled))
+    named = ", ".join(f"{WEIGHTS[signal].words} ({WEIGHTS[signal].points})" for signal in ordered)
+    return score, tuple(ordered), (f"score {score}, set aside from {LIMIT}: {named}",) if ordered else ()
 
 
 def _heaviest_first(signal: Signal) -> tuple[int, str]:

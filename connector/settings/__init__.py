@@ -3,6 +3,7 @@
 from connector.model.canonical import canonical, digest
 from connector.settings.complaints import Complaint, Severity
 from connector.settings.document import build
+from connector.settings.installed import Installation
 from connector.settings.loader import Loaded, default_folder, load
 from connector.settings.secrets import read_secret
 from connector.settings.starter import write_starter
@@ -10,6 +11,7 @@ from connector.settings.values import Settings
 
 __all__ = [
     "Complaint",
+    "Installation",
     "Loaded",
     "Settings",
     "Severity",

@@ -1,11 +1,40 @@
 """Whether hearback.yaml asks for what this installation can speak to and read."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from connector.model.delivery import Proof
 from connector.settings import privacy
 from connector.settings.complaints import Complaints, Severity, suggestion
+from connector.settings.forms import check_forms
 from connector.settings.organisation import FILE, Organisation
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is installed here: `adapters`, `kinds` of source and `captchas`; an empty choice lets any name pass.
+
+    `proofs` says for each kind whether its senders sign, `old_signatures` are the kinds with older ones, `needs` the
+    settings each kind cannot work without besides.
+    """
+
+    adapters: Collection[str] = ()
+    kinds: Collection[str] = ()
+    captchas: Collection[str] = ()
+    proofs: Mapping[str, Proof] = field(default_factory=dict)
+    old_signatures: Collection[str] = ()
+    needs: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+ANYTHING = Installation()
+
+
+def check_installed(organisation: Organisation, installation: Installation, complaints: Complaints) -> None:
+    """Complain about whatever hearback.yaml asks for that is not here, or not so."""
+    check_kinds(organisation, installation.adapters, installation.kinds, complaints)
+    check_proofs(organisation, installation.proofs, installation.old_signatures, complaints)
+    check_forms(organisation, installation.captchas, complaints)
+    check_needs(organisation, installation.needs, complaints)
 
 
 def check_needs(organisation: Organisation, needs: Mapping[str, Collection[str]], complaints: Complaints) -> None:

@@ -1,23 +1,19 @@
 """A folder of files -> settings, or every complaint at once."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from connector.errors import ConfigurationError
-from connector.model.delivery import Proof
 from connector.model.people import Person, Role
 from connector.model.routing import SPANS, Cap, Rep, Rule, RuleSet
 from connector.settings import (
     absences,
     calendars,
-    forms,
     goals,
-    installed,
     organisation,
     people,
     plans,
@@ -26,6 +22,7 @@ from connector.settings import (
 )
 from connector.settings.complaints import Complaint, Complaints, Severity, suggestion
 from connector.settings.document import build, to_document
+from connector.settings.installed import ANYTHING, Installation, check_installed
 from connector.settings.people import Staff
 from connector.settings.pools import Routing
 from connector.settings.territories import in_order_of_steps
@@ -62,28 +59,11 @@ class Loaded:
     rule_lines: Mapping[str, int] = field(default_factory=dict)
 
 
-def load(
-    folder: Path,
-    *,
-    adapters: Collection[str] = (),
-    kinds: Collection[str] = (),
-    proofs: Mapping[str, Proof] = MappingProxyType({}),
-    old_signatures: Collection[str] = (),
-    captchas: Collection[str] = (),
-    needs: Mapping[str, Collection[str]] = MappingProxyType({}),
-) -> Loaded:
-    """Read a configuration folder as a whole; mistakes are complaints, never exceptions.
-
-    `adapters`, `kinds` and `captchas` are what this installation can speak to, read and ask; left out, any name passes.
-    `proofs` says for each kind whether its senders sign; `old_signatures` are the kinds with older ones.
-    `needs` are the settings each kind of source cannot work without besides.
-    """
+def load(folder: Path, installation: Installation = ANYTHING) -> Loaded:
+    """Read a configuration folder as a whole; mistakes are complaints, never exceptions."""
     complaints = Complaints()
     about = organisation.read_organisation(folder, complaints)
-    installed.check_kinds(about, adapters, kinds, complaints)
-    installed.check_proofs(about, proofs, old_signatures, complaints)
-    forms.check_forms(about, captchas, complaints)
-    installed.check_needs(about, needs, complaints)
+    check_installed(about, installation, complaints)
     working = calendars.read_calendars(folder, complaints)
     staff = people.read_staff(folder, about, working, complaints)
     leaves = absences.read_absences(folder, about, staff, complaints)
@@ -95,19 +75,9 @@ def load(
     if complaints.fatal:
         return Loaded(None, None, complaints.sorted())
     settings = Settings(
-        name=about.name,
-        country=about.country,
-        timezone=about.timezone,
-        languages=about.languages,
-        public_url=about.public_url,
-        publish=about.publish,
+        **_shared(about),
         people=staff.people,
         teams=staff.teams,
-        connections=about.connections,
-        sources=about.sources,
-        api_keys=about.api_keys,
-        card_profiles=about.card_profiles,
-        campaigns=about.campaigns,
         rule_set=_rule_set(staff, routing, found.rules),
         plans=follow_ups,
         goals=targets,
@@ -116,11 +86,15 @@ def load(
         leaves=leaves,
         ramp_up=routing.ramp_up,
         response=routing.response,
-        alerts=about.alerts,
-        retention=about.retention,
     )
     document = to_document(settings)
     return Loaded(build(document), document, complaints.sorted(), found.lines)
+
+
+def _shared(about: organisation.Organisation) -> dict[str, Any]:
+    """Return the settings that stand in hearback.yaml as they are."""
+    names = {each.name for each in fields(Settings)}
+    return {each.name: getattr(about, each.name) for each in fields(about) if each.name in names}
 
 
 def default_folder() -> Path:

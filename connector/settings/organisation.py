@@ -30,6 +30,12 @@ DOORLESS = ("api", "card_page", "cards")
 RECORD, KEY_CODE, TOKEN, ANSWERED_ON, KEYED_ON = "record", "key_code", "token", "answered_on", "keyed_on"
 _OF_CARD = (RECORD, KEY_CODE, TOKEN, ANSWERED_ON, KEYED_ON)
 
+#: What the page for keying cards asks for, its boxes last.
+CARD_TEXTS = ("first_name", "last_name", "company", "street", "postal_code", "city", "email", "phone", "message")
+CARD_BOXES = ("consent.email", "consent.phone")
+CARD_FIELDS = CARD_TEXTS + CARD_BOXES
+
+_OWN_FIELD = re.compile(r"custom\.[a-z0-9_]+")
 _LISTED = re.compile(r"(custom|attribution|consent)\.[a-z0-9_]+")
 _SECRETIVE = re.compile(r"(secret|password|passwd|token|api_?key|private_?key|credentials?)$", re.IGNORECASE)
 
@@ -85,6 +91,17 @@ def target(text: str) -> str:
 def card_target(text: str) -> str:
     """Return what a column of a mail house's file may hold: a target, or one of a card's own."""
     return text if text in _OF_CARD else target(text)
+
+
+def keyed_field(text: str) -> str:
+    """Return what a keyer types off a card: one of its usual fields, a box, or a field of one's own."""
+    if text in CARD_FIELDS or _OWN_FIELD.fullmatch(text):
+        return text
+    raise fault(
+        f"'{text}' is not keyed",
+        "the page for keying cards has no such field",
+        suggestion(text, CARD_FIELDS, otherwise="write custom.NAME for a field of your own"),
+    )
 
 
 def lead_field(text: str) -> str:
@@ -165,6 +182,7 @@ class _Source(Shape):
     access_token = Text(secret_name, load_default=None)
     verify_token = Text(secret_name, load_default=None)
     applications = _Texts(secret_name)
+    keying = _Texts(one_of(("single", "double")), keyed_field)
 
 
 class _ApiKey(Shape):
@@ -297,6 +315,9 @@ def _check_sources(organisation: Organisation, page: Page, complaints: Complaint
                 "no delivery could find it",
                 "add token: ${NAME_OF_A_VARIABLE} with a long random value in the environment",
             )
+        if source.keying and source.kind != "cards":
+            at, what = page.line(("sources", key, "keying")), f"sources.{key}.keying: means nothing here"
+            complaints.add(FILE, at, what, "only a source of kind cards is keyed by hand", "move it there")
         if source.campaign:
             at = page.line(("sources", key, "campaign"))
             kind = f"sources.{key}: campaign"

@@ -79,6 +79,8 @@ class Source:
     #: The pages of this source's forms load our snippet, so that a post without its token says something.
     form_token: bool = False
     captcha: Captcha | None = None
+    #: How each field of a card is keyed in the console: `single` or `double`, those of one's own among them (C12).
+    keying: Mapping[str, str] = field(default_factory=dict)
     #: Names of variables: what reads the vendor's answers, what its handshake shows, the secret of each application.
     access_token: str | None = None
     verify_token: str | None = None

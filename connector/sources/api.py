@@ -28,6 +28,11 @@ _CONSENT_MESSAGES = {"unknown": "is not a field of a consent", "type": "must be 
 _BODY_MESSAGES = {"type": "must be a JSON object"}
 
 
+#: The longest name of a purpose, in characters as they were sent.
+MOST_PURPOSE = 100
+_PURPOSE_LENGTH = f"must have 1 to {MOST_PURPOSE} characters"
+
+
 class InvalidLead(UnreadableDelivery):
     """A JSON body breaks the API's contract; `faults` names every field and what to do."""
 
@@ -44,6 +49,14 @@ class _Text(fields.String):
         if len(text.encode()) > MAX_VALUE_BYTES:
             raise ValidationError(f"must be at most {MAX_VALUE_BYTES} bytes")
         return text
+
+
+class _Purpose(_Text):
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        # As it was sent: a schema counts what is removed too.
+        if isinstance(value, str) and len(value) > MOST_PURPOSE:
+            raise ValidationError(_PURPOSE_LENGTH)
+        return super()._deserialize(value, *args, **kwargs)
 
 
 class _Flag(fields.Field[bool]):
@@ -94,7 +107,7 @@ class _Instant(fields.Field[datetime]):
 
 class _ConsentSchema(Schema):
     error_messages = _CONSENT_MESSAGES
-    purpose = _Text(required=True, validate=validate.Length(1, 100, error="must have 1 to 100 characters"))
+    purpose = _Purpose(required=True, validate=validate.Length(1, error=_PURPOSE_LENGTH))
     given = _Flag(required=True)
     text = _Text(load_default="")
 

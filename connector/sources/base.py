@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 from connector.model.delivery import Delivery, Proof
-from connector.model.lead import Submission, Withdrawal
+from connector.model.lead import Ignored, Submission, Withdrawal
 from connector.sources.fetching import Api, Document
 
 #: What the keys begin with that count for a short time only; no id a sender gives may.
 CONTENT_PREFIX = "content:"
+#: What the keys begin with that a later notice of erasure names: they are kept for as long as the lead is.
+NOTICE_PREFIX = "notice:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,12 @@ class Source(ABC):
         """Raise `WebhookRejected`, naming the failing step, unless the delivery is authentic."""
 
     @abstractmethod
-    def parse(self, delivery: Delivery, reading: Reading) -> Sequence[Submission | Withdrawal]:
-        """Return the leads of a delivery, and notices of erasure, in order; `UnreadableDelivery` says why not."""
+    def parse(self, delivery: Delivery, reading: Reading) -> Sequence[Submission | Withdrawal | Ignored]:
+        """Return the leads of a delivery, notices of erasure, and what it holds besides.
+
+        Raises:
+            UnreadableDelivery: it cannot be read, and why.
+        """
 
     def challenge(self, query: Mapping[str, str], keys: Keys) -> Handshake | None:  # noqa: ARG002 - the default
         """Answer a vendor that tries the address with a GET (requirement I15); None: this is no challenge.
@@ -104,12 +110,12 @@ class Source(ABC):
         """
         return None
 
-    def missing(self, delivery: Delivery) -> Sequence[Document]:  # noqa: ARG002 - the default
+    def missing(self, delivery: Delivery, reading: Reading) -> Sequence[Document]:  # noqa: ARG002 - the default
         """Return the vendor's documents `parse` needs beyond those fetched; `UnreadableDelivery` as there."""
         return ()
 
 
-def submissions_in(parsed: Sequence[Submission | Withdrawal]) -> list[Submission]:
+def submissions_in(parsed: Sequence[Submission | Withdrawal | Ignored]) -> list[Submission]:
     """Return the leads among what a delivery says."""
     return [each for each in parsed if isinstance(each, Submission)]
 

@@ -22,6 +22,10 @@ from connector.sources.records import Line, Record, checked_encoding, fixed, lin
 #: Targets a profile's `columns` may name besides those of `Reading.mapping`.
 KEY_CODE, TOKEN, RECORD, ANSWERED_ON, KEYED_ON = "key_code", "token", "record", "answered_on", "keyed_on"
 _OWN = frozenset((KEY_CODE, TOKEN, RECORD, ANSWERED_ON, KEYED_ON))
+#: What stands in a mail house's place when a card was keyed in the console, and for a value nobody can read.
+KEYED_HERE, ILLEGIBLE = "keyed", "?"
+#: What a third person decided, among a keyed card's documents.
+SETTLED = "settled"
 # Keyed by hand, a value stands under its target.
 _NAMED = ("consent.", "custom.")
 _NUMBER = re.compile(r"[0-9]{1,12}")
@@ -82,9 +86,7 @@ class CardSource(Source):
         """Read one card. An unknown key code or a mistyped token waits for a person, it is never guessed."""
         card = json_document(delivery.body)
         house, batch, record = (_text(card, name) for name in ("house", "batch", "record"))
-        values = card.get("values")
-        if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
-            raise UnreadableDelivery("the card has no values by column name")
+        values = _values(card, delivery, keyed_here=house == KEYED_HERE)
         dates = {name: _instant(card, name) for name in (ANSWERED_ON, KEYED_ON)}
         # A date nobody could read stays with the card as it was keyed.
         unread = {name for name, read in dates.items() if read is None}
@@ -94,6 +96,17 @@ class CardSource(Source):
         placed.lead_key = ":".join(_escape(part) for part in (house, batch, record))
         placed.keyed_at = dates[KEYED_ON]
         return [placed.submission(reading, occurred_at=dates[ANSWERED_ON])]
+
+
+def _values(card: Mapping[str, Any], delivery: Delivery, *, keyed_here: bool) -> dict[str, str]:
+    """Return what is on the card, as those who keyed it twice agreed."""
+    values = card.get("values")
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise UnreadableDelivery("the card has no values by column name")
+    if not keyed_here:
+        return values
+    settled = orjson.loads(delivery.fetched.get(SETTLED, "{}"))
+    return {name: value for name, value in {**values, **settled}.items() if value != ILLEGIBLE}
 
 
 def _placed(values: list[tuple[str, str]], card: Any, reading: Reading) -> Placed:

@@ -89,7 +89,7 @@ class LinkedInSource(Source):
         given = delivery.headers.get(HEADER)
         check_hex(secrets, delivery.body, given, signed=lambda body: _SIGNED_PREFIX + body)
 
-    def missing(self, delivery: Delivery) -> Sequence[fetching.Document]:
+    def missing(self, delivery: Delivery, reading: Reading) -> Sequence[fetching.Document]:  # noqa: ARG002 - all is asked for
         """Name the answer unless it is here, or was deleted there."""
         notice = _notice(delivery)
         urn = _urn(notice)

@@ -121,7 +121,7 @@ class MetaSource(Source):
         """Compare the hex HMAC of the raw body; the older SHA-1 header is not looked at."""
         check_hex(secrets, delivery.body, delivery.headers.get(HEADER), prefix="sha256=")
 
-    def missing(self, delivery: Delivery) -> Sequence[fetching.Document]:
+    def missing(self, delivery: Delivery, reading: Reading) -> Sequence[fetching.Document]:  # noqa: ARG002 - all is asked for
         """Name every lead whose answers are not here yet."""
         wanted = [lead for lead in _changes(delivery) if lead not in delivery.fetched]
         return [fetching.Document(lead, f"/{lead}?fields={_FIELDS}") for lead in wanted]

@@ -90,6 +90,7 @@ class Placed:
         occurred_at: datetime | None = None,
         version: int = 1,
         also_keys: tuple[str, ...] = (),
+        notice_key: str = "",
     ) -> Submission:
         """Fill in the source's defaults and freeze the result."""
         fill_defaults(self, reading)
@@ -110,6 +111,7 @@ class Placed:
             form_token=self.form_token,
             captcha=self.captcha,
             also_keys=also_keys,
+            notice_key=notice_key,
         )
 
     def suspect(self, received_at: datetime) -> None:

@@ -14,6 +14,7 @@ from connector.sources.fillout import FilloutSource
 from connector.sources.form import FormSource
 from connector.sources.google_ads import GoogleAdsSource
 from connector.sources.gravity_forms import GravityFormsSource
+from connector.sources.hubspot_app import HubSpotAppSource
 from connector.sources.hubspot_form import HubSpotFormSource
 from connector.sources.hubspot_workflow import HubSpotWorkflowSource
 from connector.sources.jotform import JotformSource
@@ -43,6 +44,7 @@ SOURCES: Mapping[str, Source] = {
         FormSource(),
         GoogleAdsSource(),
         GravityFormsSource(),
+        HubSpotAppSource(),
         HubSpotFormSource(),
         HubSpotWorkflowSource(),
         JotformSource(),

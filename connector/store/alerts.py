@@ -171,12 +171,22 @@ def end_alert(tx: Transaction, alert: UUID, channels: Collection[str], now: date
     return row is not None
 
 
+_NOTICE = {
+    "id": "uuid",
+    "alert_id": "uuid",
+    "news": "text",
+    "channel": "text",
+    "facts": "jsonb",
+    "created_at": "timestamptz",
+    "due_at": "timestamptz",
+}
+
+
 def _put_notices(
     tx: Transaction, alert: UUID, news: str, facts: Mapping[str, Any], channels: Collection[str], now: datetime
 ) -> None:
-    columns = ("id", "alert_id", "news", "channel", "facts", "created_at", "due_at")
     rows = [(new_id(), alert, news, channel, Jsonb(dict(facts)), now, now) for channel in channels]
-    tx.copy("alert_notice", columns, rows)
+    tx.copy("alert_notice", _NOTICE, rows)
 
 
 # An earlier notice of the same alert goes first, so that nobody hears of its end before its beginning.

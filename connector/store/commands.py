@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from connector.model.crm import ObjectType, Value
+from connector.model.crm import ObjectType, RecordRef, Value
 from connector.model.identity import new_id
 from connector.store.database import Transaction
 
@@ -49,7 +49,7 @@ class Leased(NamedTuple):
     correlation: UUID
     attempts: int
     unknown: bool
-    bound: str | None
+    bound: RecordRef | None
     heard: bool
     created_at: datetime
 
@@ -59,6 +59,7 @@ class Done:
     """A command that took effect."""
 
     command: Leased
+    object_type: ObjectType
     record: str
     outcome: str
     written: Mapping[str, str]
@@ -84,8 +85,14 @@ WITH ready AS (
       -- LIMIT keeps these probes of an index: as anti-joins they would read the whole backlog each time.
       AND (SELECT e.id FROM command e WHERE e.connection = c.connection AND e.key = c.key
            AND e.state IN ('pending', 'dead') AND e.seq < c.seq LIMIT 1) IS NULL
+      AND (SELECT o.id FROM command o WHERE o.key = c.key AND o.connection = c.connection AND o.state = 'observed'
+           AND o.seq < c.seq AND NOT EXISTS (SELECT FROM binding b WHERE b.key = o.key AND b.connection = o.connection)
+           LIMIT 1) IS NULL
       AND (c.after_key IS NULL OR (SELECT a.id FROM command a WHERE a.connection = c.connection
-           AND a.key = c.after_key AND a.state IN ('pending', 'dead') AND a.seq < c.seq LIMIT 1) IS NULL)
+           AND a.key = c.after_key AND a.state IN ('pending', 'dead') AND a.seq < c.seq LIMIT 1) IS NULL
+           AND (SELECT o.id FROM command o WHERE o.key = c.after_key AND o.connection = c.connection
+           AND o.state = 'observed' AND o.seq < c.seq AND NOT EXISTS (SELECT FROM binding b WHERE b.key = o.key
+           AND b.connection = o.connection) LIMIT 1) IS NULL)
     ORDER BY c.seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
 leased AS (
     UPDATE command c SET
@@ -95,7 +102,7 @@ leased AS (
     FROM ready WHERE c.id = ready.id
     RETURNING c.*)
 SELECT l.id, l.key, l.object_type, l.record_id, l.fields, l.links, l.purpose, l.lead_id, l.correlation,
-    l.attempts, l.unknown, b.record_id, coalesce(b.written = '{}', false), l.created_at
+    l.attempts, l.unknown, b.object_type, b.record_id, coalesce(b.written = '{}', false), l.created_at
 FROM leased l LEFT JOIN binding b ON b.connection = l.connection AND b.key = l.key
 ORDER BY l.seq
 """
@@ -120,9 +127,23 @@ WHERE command.id = n.id AND command.leased_by = %s AND command.state NOT IN ('do
 _BIND = """
 WITH n AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (k text, t text, r text, w jsonb) ORDER BY k)
 INSERT INTO binding (connection, key, object_type, record_id, written) SELECT %s, k, t, r, w FROM n
-ON CONFLICT (connection, key) DO UPDATE SET record_id = excluded.record_id,
+ON CONFLICT (connection, key) DO UPDATE SET object_type = excluded.object_type, record_id = excluded.record_id,
     written = binding.written || excluded.written
 """
+
+_COLUMNS = {
+    "id": "uuid",
+    "connection": "text",
+    "object_type": "text",
+    "key": "text",
+    "record_id": "text",
+    "after_key": "text",
+    "fields": "jsonb",
+    "links": "jsonb",
+    "purpose": "text",
+    "lead_id": "uuid",
+    "correlation": "uuid",
+}
 
 
 def put(tx: Transaction, commands: Sequence[NewCommand]) -> list[UUID]:
@@ -130,19 +151,7 @@ def put(tx: Transaction, commands: Sequence[NewCommand]) -> list[UUID]:
     ids = [new_id() for _ in commands]
     tx.copy(
         "command",
-        (
-            "id",
-            "connection",
-            "object_type",
-            "key",
-            "record_id",
-            "after_key",
-            "fields",
-            "links",
-            "purpose",
-            "lead_id",
-            "correlation",
-        ),
+        _COLUMNS,
         [
             (
                 command_id,
@@ -164,7 +173,11 @@ def put(tx: Transaction, commands: Sequence[NewCommand]) -> list[UUID]:
 
 
 def lease(tx: Transaction, connection: str, object_type: ObjectType, worker: UUID, limit: int) -> list[Leased]:
-    """Take the right to send up to `limit` commands of one type, in per-key order."""
+    """Take the right to send up to `limit` commands of one type, in per-key order.
+
+    One at a time: two who skip each other's rows would share what is ready, and pay for two calls where one would do.
+    """
+    tx.run("SELECT pg_advisory_xact_lock(hashtext('lease'), hashtext(%s))", f"{connection}:{object_type}")
     rows = tx.connection.execute(
         _LEASE,
         {
@@ -175,7 +188,15 @@ def lease(tx: Transaction, connection: str, object_type: ObjectType, worker: UUI
             "worker": worker,
         },
     ).fetchall()
-    return [Leased(row[0], row[1], ObjectType(row[2]), *row[3:]) for row in rows]
+    return [_leased(row) for row in rows]
+
+
+def _leased(row: tuple[Any, ...]) -> Leased:
+    values = list(row)
+    values[2] = ObjectType(row[2])
+    # Two columns name the record that carries the key.
+    values[11:13] = [RecordRef(ObjectType(row[11]), row[12]) if row[12] else None]
+    return Leased(*values)
 
 
 _WAITING = """
@@ -209,9 +230,7 @@ def finish(tx: Transaction, connection: str, worker: UUID, done: Sequence[Done])
         return
     tx.run_rows(_FINISH, [{"id": d.command.id, "o": d.outcome} for d in done], worker)
     newest = {d.command.key: d for d in done}
-    rows = [
-        {"k": key, "t": str(d.command.object_type), "r": d.record, "w": d.written} for key, d in sorted(newest.items())
-    ]
+    rows = [{"k": key, "t": str(d.object_type), "r": d.record, "w": d.written} for key, d in sorted(newest.items())]
     tx.run_rows(_BIND, rows, connection)
     # Something got through: whatever rests from now on rests anew.
     tx.run(
@@ -237,11 +256,11 @@ def fail(tx: Transaction, worker: UUID, failed: Sequence[Failed]) -> None:
 
 
 def retry(tx: Transaction, command: UUID) -> bool:
-    """Give a dead letter or a parked command another run of attempts."""
+    """Give a dead letter, a parked command or one that was only shown another run of attempts."""
     return (
         tx.run(
             "UPDATE command SET state = 'pending', attempts = 0, due_at = '-infinity', leased_until = NULL "
-            "WHERE id = %s AND state IN ('dead', 'parked')",
+            "WHERE id = %s AND state IN ('dead', 'parked', 'observed')",
             command,
         )
         == 1
@@ -297,12 +316,13 @@ def listing(tx: Transaction, *, states: Sequence[str], limit: int) -> list[dict[
 
 
 def pause(tx: Transaction, connection: str, *, until: datetime | None, reason: str) -> None:
-    """Let a connection rest until an instant; None: until a person resumes it."""
+    """Let a connection rest until an instant; None: until a person resumes it. The longest pause stands."""
     tx.run(
         "INSERT INTO connection_state (connection, paused_until, reason, paused_since) "
-        "VALUES (%s, coalesce(%s, 'infinity'), %s, hearback_now()) "
+        "VALUES (%s, coalesce(%s::timestamptz, 'infinity'), %s, hearback_now()) "
         "ON CONFLICT (connection) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason, "
-        "paused_since = coalesce(connection_state.paused_since, excluded.paused_since)",
+        "paused_since = coalesce(connection_state.paused_since, excluded.paused_since) "
+        "WHERE coalesce(connection_state.paused_until, '-infinity') <= excluded.paused_until",
         connection,
         until,
         reason,

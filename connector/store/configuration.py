@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from connector.store import held_news
+from connector.store import held_news, observed
 from connector.store.database import Transaction
 from connector.store.locks import PUBLISH
 
@@ -14,6 +14,7 @@ def publish(tx: Transaction, *, digest: str, document: bytes, rule_set: str, rul
     Waiting leads are worth a look then: whoever publishes wakes the holding queue after the commit.
     """
     tx.run("SELECT pg_advisory_xact_lock(%s)", PUBLISH)
+    before = active_hash(tx)
     tx.run(
         "INSERT INTO rule_set (hash, document) VALUES (%s, %s) ON CONFLICT DO NOTHING",
         rule_set,
@@ -31,6 +32,7 @@ def publish(tx: Transaction, *, digest: str, document: bytes, rule_set: str, rul
         "WHERE active_configuration.hash <> excluded.hash",
         digest,
     )
+    _shelve(tx, before, changed=changed == 1)
     return _announced(tx, changed == 1)
 
 
@@ -62,8 +64,16 @@ def beginning_with(tx: Transaction, start: str) -> list[str]:
 def activate(tx: Transaction, digest: str) -> bool:
     """Put a stored configuration in force; return False when it already was. As for `publish`, wake the queue."""
     tx.run("SELECT pg_advisory_xact_lock(%s)", PUBLISH)
+    before = active_hash(tx)
     changed = tx.run("UPDATE active_configuration SET hash = %s, since = now() WHERE hash <> %s", digest, digest)
+    _shelve(tx, before, changed=changed == 1)
     return _announced(tx, changed == 1)
+
+
+def _shelve(tx: Transaction, before: str | None, *, changed: bool) -> None:
+    """Keep what a version only showed from going out because the next one writes."""
+    if changed and before is not None:
+        observed.shelve_version(tx, before)
 
 
 def _announced(tx: Transaction, changed: bool) -> bool:

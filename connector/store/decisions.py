@@ -22,11 +22,24 @@ class DecisionRow(NamedTuple):
     digest: bytes
 
 
+_COLUMNS = {
+    "seq": "bigint",
+    "lead_id": "uuid",
+    "assign_seq": "integer",
+    "decided_at": "timestamptz",
+    "rule_set": "text",
+    "outcome": "text",
+    "owner": "text",
+    "record": "text",
+    "digest": "bytea",
+}
+
+
 def insert(tx: Transaction, rows: Sequence[DecisionRow]) -> None:
     """Store decisions."""
     tx.copy(
         "decision",
-        ("seq", "lead_id", "assign_seq", "decided_at", "rule_set", "outcome", "owner", "record", "digest"),
+        _COLUMNS,
         [
             (
                 r.seq,

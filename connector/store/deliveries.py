@@ -1,6 +1,6 @@
 """Deliveries: what came in, sealed, and what became of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from connector.model.delivery import Fate
 from connector.store.database import Transaction
+from connector.store.screening import NO_SCORES, Scored
 from connector.store.suppression import SHARED
 
 #: Sources that are CRM connections are named `crm:<connection>`.
@@ -36,7 +37,7 @@ INSERT INTO delivery_body (delivery_id, received_at, sealed) SELECT id, received
 _CLAIM_KEYS = """
 WITH n AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS n (s text, k text, d uuid, l uuid, v bigint) ORDER BY s, k)
 INSERT INTO dedupe_key (source, key, delivery_id, lead_id, version, seen_at)
-SELECT s, k, d, l, v, hearback_now() FROM n
+SELECT s, k, d, l, v, (SELECT hearback_now()) FROM n
 ON CONFLICT (key, source) DO UPDATE SET delivery_id = excluded.delivery_id, lead_id = excluded.lead_id,
     version = excluded.version, seen_at = excluded.seen_at
 WHERE dedupe_key.key LIKE 'content:%%' AND dedupe_key.seen_at < excluded.seen_at - %s
@@ -94,8 +95,10 @@ LEFT JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received
 
 _FINISH = """
 UPDATE delivery SET state = 'done', fate = f.fate, reason = f.reason, first_delivery = f.first,
-    is_test = delivery.is_test OR f.is_test, finished_at = hearback_now()
-FROM jsonb_to_recordset(%s::jsonb) AS f (id uuid, fate text, reason text, first uuid, is_test boolean)
+    is_test = delivery.is_test OR f.is_test, finished_at = (SELECT hearback_now()),
+    score = coalesce(f.score, delivery.score), signals = coalesce(f.signals, delivery.signals)
+FROM jsonb_to_recordset(%s::jsonb) AS f (id uuid, fate text, reason text, first uuid, is_test boolean,
+    score smallint, signals text[])
 WHERE delivery.id = f.id
 """
 
@@ -207,11 +210,25 @@ def latest(tx: Transaction, source: str, limit: int) -> list[StoredDelivery]:
     return [_stored(*row) for row in tx.all(_LATEST, source, limit)]
 
 
-def finish(tx: Transaction, finished: Sequence[Finished]) -> None:
-    """Give deliveries their fate."""
+def finish(tx: Transaction, finished: Sequence[Finished], scored: Mapping[UUID, Scored] = NO_SCORES) -> None:
+    """Give deliveries their fate, and note what speaks against them."""
     if not finished:
         return
-    tx.run_rows(_FINISH, finished)
+    rows = [(each, scored.get(each.id)) for each in finished]
+    tx.run_rows(
+        _FINISH,
+        [
+            {
+                "id": each.id,
+                "fate": each.fate,
+                "reason": each.reason,
+                "first": each.first,
+                "is_test": each.is_test,
+                **({"score": against.score, "signals": against.signals} if against else {}),
+            }
+            for each, against in rows
+        ],
+    )
 
 
 def quarantine(tx: Transaction, delivery: UUID, reason: str) -> None:
@@ -238,6 +255,36 @@ def by_ids(tx: Transaction, ids: Sequence[UUID]) -> list[StoredDelivery]:
         "WHERE d.id = ANY(%s) ORDER BY d.id"
     )
     return [_stored(*row) for row in tx.all(query, list(ids))]
+
+
+def lock_waiting(tx: Transaction, ids: Sequence[UUID]) -> list[StoredDelivery]:
+    """Lock deliveries in order of their ids; return those of people with a body that became nobody's lead yet.
+
+    They are stored, waiting, set aside, or rejected, which a person may still replay.
+    """
+    tx.run("SELECT FROM delivery WHERE id = ANY(%s) ORDER BY id FOR UPDATE", list(ids))
+    query = (
+        "SELECT d.id, d.source, d.received_at, d.content_type, d.verified, d.attempts, b.sealed FROM delivery d "
+        "JOIN delivery_body b ON b.delivery_id = d.id AND b.received_at = d.received_at "
+        "WHERE d.id = ANY(%s) AND d.kind = 'lead' AND (d.state <> 'done' OR d.fate = 'rejected') ORDER BY d.id"
+    )
+    return [_stored(*row) for row in tx.all(query, list(ids))]
+
+
+def reseal(tx: Transaction, delivery: StoredDelivery, sealed: bytes) -> None:
+    """Put a body in the place of the one a locked delivery has."""
+    tx.run(
+        "UPDATE delivery_body SET sealed = %s WHERE delivery_id = %s AND received_at = %s",
+        sealed,
+        delivery.id,
+        delivery.received_at,
+    )
+
+
+def go_on(tx: Transaction, delivery: UUID, reason: str) -> None:
+    """Let a waiting delivery be read; with a reason it goes on waiting, for that."""
+    state = "waiting" if reason else "stored"
+    tx.run("UPDATE delivery SET state = %s, reason = %s WHERE id = %s AND state = 'waiting'", state, reason, delivery)
 
 
 def count_failure(tx: Transaction, delivery: UUID, limit: int, reason: str) -> None:
@@ -279,7 +326,8 @@ def dedupe(
     ordered = [
         {"s": s, "k": k, "d": d, "l": lead, "v": v} for s, k, d, lead, v in sorted(claims, key=lambda row: row[:2])
     ]
-    tx.run_rows(_CLAIM_KEYS, ordered, window)
+    if tx.run_rows(_CLAIM_KEYS, ordered, window) == len(ordered):
+        return {}
     return {(s, k): (d, lead, v) for s, k, d, lead, v in tx.all_rows(_TAKEN_KEYS, ordered)}
 
 

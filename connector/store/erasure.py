@@ -106,7 +106,7 @@ PLACES = (
         "SELECT to_jsonb(c) FROM command c WHERE lead_id = ANY(%(leads)s)",
         # A command that was never sent is given up; one about the deal itself is still owed.
         f"UPDATE command SET fields = '{{}}', error = NULL, leased_until = NULL, "
-        f"state = CASE WHEN state IN ('pending', 'dead') THEN 'parked' ELSE state END "
+        f"state = CASE WHEN state IN ('pending', 'dead', 'observed') THEN 'parked' ELSE state END "
         f"WHERE lead_id = ANY(%(leads)s) AND purpose <> '{ERASE}' "
         f"AND ({_ABOUT} OR state IN ('done', 'parked'))",
     ),
@@ -195,6 +195,19 @@ def drop_bodies(tx: Transaction, ids: Sequence[UUID]) -> None:
     tx.run("DELETE FROM delivery_body WHERE delivery_id = ANY(%s)", list(ids))
     tx.run("DELETE FROM delivery_mark WHERE delivery_id = ANY(%s)", list(ids))
     tx.run("UPDATE delivery SET sha256 = '' WHERE id = ANY(%s)", list(ids))
+
+
+def forget_others(tx: Transaction, delivery: UUID, positions: Sequence[int]) -> None:
+    """Take away what tells of a delivery's leads but those at these positions; its body was written anew.
+
+    The hash of all that was sent goes, and from the reason of a rejection what it quotes.
+    """
+    tx.run("DELETE FROM delivery_mark WHERE delivery_id = %s AND NOT position = ANY(%s)", delivery, list(positions))
+    tx.run(
+        "UPDATE delivery SET sha256 = '', reason = CASE WHEN fate = 'rejected' THEN split_part(reason, ' (', 1) "
+        "ELSE reason END WHERE id = %s",
+        delivery,
+    )
 
 
 def forget_keys(tx: Transaction, leads: Collection[UUID]) -> None:

@@ -62,6 +62,11 @@ def waiting(tx: Transaction) -> list[Erasure]:
     return [_erasure(row) for row in rows]
 
 
+def take(tx: Transaction, id_: UUID) -> bool:
+    """Lock an erasure before all that it takes away; return False when somebody else has cleared it meanwhile."""
+    return tx.one("SELECT FROM erasure WHERE id = %s AND found IS NOT NULL FOR UPDATE", id_) is not None
+
+
 def note_found(tx: Transaction, id_: UUID, found: Found) -> None:
     """Remember, as ids, what is to go: whoever carries on need not know the person."""
     tx.run("UPDATE erasure SET found = %s WHERE id = %s", _document(found), id_)

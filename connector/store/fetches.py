@@ -60,7 +60,10 @@ def keep(tx: Transaction, leased: Leased, sealed: bytes) -> bool:
     delivery = leased.delivery
     return (
         tx.run(
-            "UPDATE delivery_body SET sealed = %s WHERE delivery_id = %s AND received_at = %s AND sealed = %s",
+            # The delivery is locked before its body, as an erasure does.
+            "WITH held AS (SELECT id FROM delivery WHERE id = %s FOR UPDATE) UPDATE delivery_body SET sealed = %s "
+            "FROM held WHERE delivery_id = held.id AND delivery_id = %s AND received_at = %s AND sealed = %s",
+            delivery.id,
             sealed,
             delivery.id,
             delivery.received_at,

@@ -10,27 +10,28 @@ from psycopg.types.json import Jsonb
 
 from connector.store.database import Transaction
 
-_COLUMNS = (
-    "id",
-    "created_at",
-    "source",
-    "correlation",
-    "data",
-    "domain",
-    "salt",
-    "is_test",
-    "status",
-    "owner",
-    "connection",
-    "pool",
-    "reason",
-    "assign_seq",
-    "assigned_at",
-    "held_until",
-    "wake_at",
-    "event_at",
-    "received_at",
-)
+_COLUMNS = {
+    "id": "uuid",
+    "created_at": "timestamptz",
+    "source": "text",
+    "correlation": "uuid",
+    "data": "jsonb",
+    "domain": "text",
+    "salt": "bytea",
+    "is_test": "boolean",
+    "status": "text",
+    "owner": "text",
+    "connection": "text",
+    "pool": "text",
+    "reason": "text",
+    "assign_seq": "integer",
+    "assigned_at": "timestamptz",
+    "held_until": "timestamptz",
+    "wake_at": "timestamptz",
+    "event_at": "timestamptz",
+    "received_at": "timestamptz",
+}
+_SUBMISSION = {"delivery_id": "uuid", "position": "smallint", "lead_id": "uuid", "relation": "text"}
 
 
 class NewLead(NamedTuple):
@@ -117,7 +118,7 @@ def insert(tx: Transaction, leads: Sequence[NewLead]) -> None:
 
 def insert_submissions(tx: Transaction, rows: Sequence[tuple[UUID, int, UUID, str]]) -> None:
     """Store (delivery, position, lead, relation) links."""
-    tx.copy("submission", ("delivery_id", "position", "lead_id", "relation"), list(rows))
+    tx.copy("submission", _SUBMISSION, list(rows))
 
 
 # The sort keeps two workers with the same people from waiting for one another in a circle.
@@ -145,7 +146,8 @@ def claim_keys(tx: Transaction, keys: Mapping[tuple[str, str], UUID]) -> dict[tu
     if not keys:
         return {}
     ordered = [{"k": kind, "v": value, "l": lead} for (kind, value), lead in sorted(keys.items(), key=_by_key)]
-    tx.run_rows(_CLAIM_KEYS, ordered)
+    if tx.run_rows(_CLAIM_KEYS, ordered) == len(ordered):
+        return {}
     return {(kind, value): lead for kind, value, lead in tx.all_rows(_TAKEN_KEYS, ordered)}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -40,25 +41,32 @@ def entries(tx: Transaction) -> dict[str, Entry]:
 
 
 _BOOK = """
-SELECT c.now, e.person, e.balance, e.last_seq, e.open_leads, e.grant_units, e.grant_until, e.overdue
+SELECT c.now, e.person, e.balance, e.last_seq, e.open_leads, e.grant_units, e.grant_until, e.overdue, e.born
 FROM (SELECT hearback_now() AS now) c LEFT JOIN (
     SELECT person, coalesce(balance, 0) AS balance, coalesce(last_seq, 0) AS last_seq,
         coalesce(open_leads, 0) AS open_leads, coalesce(grant_units, 0) AS grant_units, grant_until,
-        coalesce(overdue, 0) AS overdue
+        coalesce(overdue, 0) AS overdue, coalesce(born, 0) AS born
     FROM ledger_entry FULL JOIN (
         SELECT person, count(*) AS overdue FROM accountability_item WHERE cleared_at IS NULL GROUP BY person
-    ) o USING (person)) e ON true
+    ) o USING (person) FULL JOIN (
+        SELECT person, sum(leads)::integer AS born FROM crm_open_lead WHERE leads > 0 GROUP BY person
+    ) b USING (person)) e ON true
 """
 
 
-def book(tx: Transaction) -> dict[str, tuple[Entry, int]]:
-    """Return everyone's row, and how many overdue mandatory steps they have let go (F13); reads the clock anew.
+class BookRow(NamedTuple):
+    """Somebody's row, how many overdue mandatory steps they let go (F13), and their open leads born in a CRM."""
 
-    The caller holds the lock.
-    """
+    entry: Entry
+    overdue: int
+    born: int
+
+
+def book(tx: Transaction) -> dict[str, BookRow]:
+    """Return what the book is made of for everyone; reads the clock anew. The caller holds the lock."""
     rows = tx.all(_BOOK)
     tx.renew(rows[0][0])
-    return {row[1]: (row[2:7], row[7]) for row in rows if row[1] is not None}
+    return {row[1]: BookRow(row[2:7], row[7], row[8]) for row in rows if row[1] is not None}
 
 
 _TAKEN = """
@@ -152,6 +160,17 @@ def shift_open(tx: Transaction, person: str, by: int) -> None:
     )
 
 
+_CORRECTION = {
+    "at": "timestamptz",
+    "decisions": "bigint",
+    "lead_id": "uuid",
+    "assign_seq": "integer",
+    "person": "text",
+    "amount": "bigint",
+    "reason": "text",
+}
+
+
 def correct(tx: Transaction, lead: UUID, assign_seq: int, amounts: Mapping[str, int], reason: str) -> None:
     """Put down corrections, which sum to zero, beside the postings of decisions; the caller holds the lock.
 
@@ -159,7 +178,7 @@ def correct(tx: Transaction, lead: UUID, assign_seq: int, amounts: Mapping[str, 
     """
     tx.copy(
         "ledger_posting",
-        ("at", "decisions", "lead_id", "assign_seq", "person", "amount", "reason"),
+        _CORRECTION,
         [(tx.now(), decisions(tx), lead, assign_seq, person, amount, reason) for person, amount in amounts.items()],
     )
 

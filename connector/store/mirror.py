@@ -46,6 +46,16 @@ JOIN mirror_record m ON m.record_id = n.r AND m.object_type = n.t AND m.connecti
 ORDER BY m.record_id, m.object_type FOR UPDATE OF m
 """  # noqa: S608 (constants only)
 
+# Each branch by an index of its own; somebody found twice is the same row.
+_CANDIDATES = f"""
+SELECT {_COLUMNS} FROM mirror_record
+WHERE email = ANY(%s) AND email <> '' AND object_type IN ('contact', 'lead') AND NOT deleted
+UNION ALL SELECT {_COLUMNS} FROM mirror_record
+WHERE phone = ANY(%s) AND phone <> '' AND object_type IN ('contact', 'lead') AND NOT deleted
+UNION ALL SELECT {_COLUMNS} FROM mirror_record
+WHERE domain = ANY(%s) AND domain <> '' AND object_type = 'account' AND NOT deleted
+"""  # noqa: S608 (constants only)
+
 
 def put(tx: Transaction, rows: Sequence[MirrorRow]) -> None:
     """Store the newest state of records, each at most once.
@@ -54,6 +64,29 @@ def put(tx: Transaction, rows: Sequence[MirrorRow]) -> None:
     """
     if rows:
         tx.run_rows(_PUT, rows)
+
+
+def drop(tx: Transaction, connection: str, object_type: str, record_id: str) -> str:
+    """Note that a record is gone, if it is mirrored; return whose it was, "" if it is not."""
+    row = tx.one(
+        "UPDATE mirror_record SET deleted = true WHERE record_id = %s AND object_type = %s AND connection = %s "
+        "RETURNING owner",
+        record_id,
+        object_type,
+        connection,
+    )
+    return str(row[0]) if row else ""
+
+
+def forget(tx: Transaction, connection: str, object_type: str, records: Sequence[str]) -> list[str]:
+    """Take records out of the mirror, which are ours from now on; return whose they were."""
+    rows = tx.all(
+        "DELETE FROM mirror_record WHERE record_id = ANY(%s) AND object_type = %s AND connection = %s RETURNING owner",
+        list(records),
+        object_type,
+        connection,
+    )
+    return [row[0] for row in rows]
 
 
 def known(tx: Transaction, connection: str, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], MirrorRow]:
@@ -80,20 +113,7 @@ def candidates(
     tx: Transaction, emails: Sequence[str], phones: Sequence[str], domains: Sequence[str]
 ) -> list[MirrorRow]:
     """Return contacts by e-mail or phone and accounts by domain; empty keys find nothing (R20)."""
-    found: dict[tuple[str, str, str], MirrorRow] = {}
-    for column, values, kinds in (
-        ("email", emails, ("contact", "lead")),
-        ("phone", phones, ("contact", "lead")),
-        ("domain", domains, ("account",)),
-    ):
-        wanted = [value for value in values if value]
-        if not wanted:
-            continue
-        rows = tx.all(
-            f"SELECT {_COLUMNS} FROM mirror_record WHERE {column} = ANY(%s) AND {column} <> '' "  # noqa: S608
-            "AND object_type = ANY(%s) AND NOT deleted",
-            wanted,
-            list(kinds),
-        )
-        found.update({(row[0], row[1], row[2]): MirrorRow(*row) for row in rows})
-    return list(found.values())
+    if not (emails or phones or domains):
+        return []
+    rows = tx.all(_CANDIDATES, list(emails), list(phones), list(domains))
+    return list({row[:3]: MirrorRow(*row) for row in rows}.values())

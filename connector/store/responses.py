@@ -1,7 +1,7 @@
 """What the owners of leads were given, one row a lead, and how far they are."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -35,9 +35,27 @@ class ResponseRow:
     next_at: datetime | None
 
 
-_COLUMNS = tuple(field.name for field in fields(ResponseRow))
+_COLUMNS = {
+    "lead_id": "uuid",
+    "assign_seq": "integer",
+    "owner": "text",
+    "earlier": "text[]",
+    "state": "text",
+    "verdict": "text",
+    "pinned": "boolean",
+    "moves": "integer",
+    "max_moves": "integer",
+    "offered_at": "timestamptz",
+    "accept_due": "timestamptz",
+    "touch_due": "timestamptz",
+    "reminders": "timestamptz[]",
+    "reminded": "integer",
+    "breached_at": "timestamptz",
+    "touched_at": "timestamptz",
+    "next_at": "timestamptz",
+}
 _ROW = ", ".join(_COLUMNS)
-_TAKEN_OVER = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[1:])
+_TAKEN_OVER = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "lead_id")
 
 
 def insert(tx: Transaction, rows: Sequence[ResponseRow]) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from connector.store.database import Transaction
@@ -16,9 +17,9 @@ FROM jsonb_to_recordset(%s::jsonb) AS n (id uuid, score smallint, signals text[]
 # The sort keeps two workers with the same addresses from waiting for one another in a circle. What was too many took
 # nothing: below zero the bucket is empty.
 _TAKE = """
-WITH n AS (SELECT h, c FROM unnest(%s::bytea[], %s::integer[]) AS n (h, c) ORDER BY h)
+WITH n AS (SELECT decode(h, 'hex') AS h, c FROM jsonb_to_recordset(%s::jsonb) AS n (h text, c integer) ORDER BY h)
 INSERT INTO address_rate AS a (hash, left_over, seen_at)
-SELECT h, %s::real - c, hearback_now() FROM n
+SELECT h, %s::real - c, (SELECT hearback_now()) FROM n
 ON CONFLICT (hash) DO UPDATE SET seen_at = excluded.seen_at, left_over = least(%s::real,
     greatest(0, a.left_over) + extract(epoch FROM excluded.seen_at - a.seen_at)::real * %s::real)
     - (%s::real - excluded.left_over)
@@ -44,6 +45,9 @@ class Scored:
     signals: tuple[str, ...]
 
 
+NO_SCORES: Mapping[UUID, Scored] = MappingProxyType({})
+
+
 def score(tx: Transaction, scored: Sequence[Scored]) -> None:
     """Note what spoke against deliveries."""
     if scored:
@@ -55,7 +59,8 @@ def take(tx: Transaction, counts: Mapping[bytes, int], *, burst: int, per_hour: 
     if not counts:
         return {}
     per_second = per_hour / timedelta(hours=1).total_seconds()
-    rows = tx.all(_TAKE, list(counts), list(counts.values()), burst, burst, per_second, burst)
+    asked = [{"h": name.hex(), "c": count} for name, count in counts.items()]
+    rows = tx.all_rows(_TAKE, asked, burst, burst, per_second, burst)
     return {bytes(name): math.ceil(-left) for name, left in rows if left < 0}
 
 

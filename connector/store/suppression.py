@@ -78,6 +78,11 @@ def suppress(tx: Transaction, marks: Iterable[Suppressed]) -> None:
         tx.run_rows(_SUPPRESS, rows)
 
 
+def suppress_submissions(tx: Transaction, marks: Iterable[bytes]) -> None:
+    """Keep submissions from coming back for ever."""
+    suppress(tx, [Suppressed(mark, "submission") for mark in marks])
+
+
 def entries(tx: Transaction, marks: Sequence[bytes]) -> dict[bytes, datetime]:
     """Return which of these marks are suppressed, with the erasure's instant."""
     if not marks:

@@ -102,7 +102,7 @@ def complete(
     mine = [fact.lead for fact in facts(tx, leads)]
     sent = [row[0] for row in tx.all("SELECT delivery_id FROM submission WHERE lead_id = ANY(%s)", mine)]
     every = {*deliveries, *sent}
-    shared = _others(tx, every, mine)
+    shared = of_others(tx, every, mine)
     first = list(every - shared)
     every |= {row[0] for row in tx.all("SELECT id FROM delivery WHERE first_delivery = ANY(%s)", first)}
     own = {(c, t, r) for c, _, t, r in written(tx, mine) if r}
@@ -128,7 +128,8 @@ def _mailed(tx: Transaction, leads: Collection[UUID], deliveries: Collection[UUI
     return {row[0] for row in rows}
 
 
-def _others(tx: Transaction, deliveries: Collection[UUID], leads: Collection[UUID]) -> set[UUID]:
+def of_others(tx: Transaction, deliveries: Collection[UUID], leads: Collection[UUID]) -> set[UUID]:
+    """Return which of these deliveries led to a lead beside these."""
     rows = tx.all(
         "SELECT DISTINCT delivery_id FROM submission WHERE delivery_id = ANY(%s) AND NOT lead_id = ANY(%s)",
         list(deliveries),

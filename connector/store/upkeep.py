@@ -26,7 +26,8 @@ DELETE FROM idempotency_key WHERE ctid = ANY(ARRAY(
 """
 _OLD_DEDUPE_KEYS = """
 DELETE FROM dedupe_key WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM dedupe_key WHERE seen_at < hearback_now() - make_interval(days => %s) LIMIT %s
+    SELECT ctid FROM dedupe_key WHERE seen_at < hearback_now() - make_interval(days => %s)
+        AND NOT (key LIKE 'notice:%%' AND lead_id IS NOT NULL) LIMIT %s
     FOR UPDATE SKIP LOCKED))
 """
 
@@ -72,6 +73,7 @@ def drop_stale_jobs(tx: Transaction) -> None:
 def drop_old_keys(tx: Transaction) -> int:
     """Forget a batch of idempotency and dedupe keys no sender can still be repeating; return how many went.
 
+    The key by which a vendor may ask to erase a lead goes with the lead.
     In batches, so that no post waits long for a key that is being deleted.
     """
     return tx.run(_OLD_IDEMPOTENCY_KEYS, KEY_DAYS, BATCH) + tx.run(_OLD_DEDUPE_KEYS, KEY_DAYS, BATCH)

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from connector.model.lead import FIELDS
+from connector.sources.api import MOST_PURPOSE
 from connector.sources.bodies import MAX_VALUE_BYTES
 from webhooks.problems import KINDS, MEDIA_TYPE
 
@@ -112,7 +113,7 @@ def _new_lead() -> Json:
     texts = {"type": ["object", "null"], "additionalProperties": {"type": "string"}}
     consent = _object(
         {
-            "purpose": {"type": "string", "pattern": _VISIBLE, "description": "At most 100 characters."},
+            "purpose": {"type": "string", "pattern": _VISIBLE, "maxLength": MOST_PURPOSE},
             "given": {"type": "boolean"},
             "text": {"type": "string"},
         },

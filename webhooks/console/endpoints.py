@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, send_from_directory
 from werkzeug.exceptions import HTTPException
 
-from webhooks.console import account, intake, leads, overview
+from webhooks.console import account, cards, intake, leads, overview
 from webhooks.console.guard import anybody, check
 from webhooks.console.rendering import refusal
 from webhooks.console.sessions import PATH
@@ -20,5 +20,5 @@ def static(filename: str) -> Response:
     return send_from_directory(f"{routes.root_path}/static", filename)
 
 
-for part in (account, intake, leads, overview):
+for part in (account, cards, intake, leads, overview):
     routes.register_blueprint(part.routes)

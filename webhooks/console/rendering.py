@@ -18,6 +18,7 @@ from webhooks.pages import language
 BAR = (
     ("console.overview.overview", "overview_title"),
     ("console.intake.listing", "intake_title"),
+    ("console.cards.batches", "cards_title"),
 )
 
 _POLICY = (

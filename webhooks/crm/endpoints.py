@@ -1,6 +1,7 @@
-"""`POST /crm/<connection>`."""
+"""`POST /crm/<connection>`, and with a secret as the last part of the path for senders that cannot sign."""
 
 import logging
+from dataclasses import replace
 
 from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound, Unauthorized
@@ -20,7 +21,8 @@ routes = Blueprint("crm", __name__)
 
 
 @routes.post("/crm/<connection>")
-def receive(connection: str) -> Response:
+@routes.post("/crm/<connection>/<secret>")
+def receive(connection: str, secret: str = "") -> Response:
     """Store what a CRM says happened; a job reads it."""
     body = read_body(JSON_CAP)
     settings = edge().keeper.doors().settings
@@ -30,12 +32,14 @@ def receive(connection: str) -> Response:
     if Capability.WEBHOOKS not in adapter.capabilities:
         raise NotFound("this kind of CRM sends no webhooks")
     delivery = delivery_of(f"crm:{connection}", body)
+    delivery = replace(delivery, presented=secret or delivery.presented)
     try:
         adapter.verify_webhook(delivery)
     except WebhookRejected as err:
         return _reject(delivery, err.step)
     receipt = accept(edge().services, delivery, verified="yes")
-    return Response(f"ok {receipt}\n", mimetype="text/plain")
+    media, text = adapter.webhook_answer or ("text/plain", f"ok {receipt}\n")
+    return Response(text, mimetype=media)
 
 
 def _reject(delivery: Delivery, step: str) -> Response:
