@@ -23,6 +23,10 @@ def postgres() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="hearback-test-"))
     folder.chmod(0o755)
     url = embedded.start(folder, owner=True)
+    with psycopg.connect(url, autocommit=True) as connection:
+        # Tests kill processes and cut connections; none cuts the power.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield url
     embedded.stop(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -64,7 +64,7 @@ def deliveries(kind: str) -> st.SearchStrategy[Delivery]:
 @st.composite
 def _deliveries(draw: st.DrawFn, whole: Delivery) -> Delivery:
     body, content_type = whole.body, whole.content_type
-    match draw(st.sampled_from(["shape", "shape", "shape", "bytes", "anything"])):
+    match draw(st.sampled_from(["as it is", "shape", "shape", "shape", "bytes", "anything"])):
         case "shape":
             body = draw(_bent(body)) if _is_json(body) else draw(_cut(body))
         case "bytes":

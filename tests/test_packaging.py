@@ -127,6 +127,7 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
 MODULES = {
     "argon2-cffi": "argon2",
     "bootstrap-flask": "flask_bootstrap",
+    "hubspot-api-client": "hubspot",
     "phonenumberslite": "phonenumbers",
     "pyjwt": "jwt",
     "ruamel.yaml": "ruamel",

@@ -17,6 +17,9 @@ ENVIRON = {
     "LI_SECRET": "test-secret",
     "LI_CHILD": "child-secret",
     "LI_ACCESS": "member-token-1",
+    "HUBSPOT_TOKEN": "hubspot-door",
+    "HUBSPOT_SECRET": "test-secret",
+    "HUBSPOT_ACCESS": "app-token-1",
     "CALENDLY_TOKEN": "calendly-door",
     "CALENDLY_SECRET": "test-secret",
     "ELEMENTOR_TOKEN": "elementor-door",
@@ -46,6 +49,12 @@ sources:
     secrets: ["${LI_SECRET}"]
     applications: {"77": "${LI_CHILD}"}
     access_token: ${LI_ACCESS}
+  hubspot:
+    kind: hubspot_app
+    token: ${HUBSPOT_TOKEN}
+    secrets: ["${HUBSPOT_SECRET}"]
+    access_token: ${HUBSPOT_ACCESS}
+    mapping: {best_time: custom.best_time, budget: custom.budget, mobilephone: ignore}
   calendly:
     kind: calendly
     token: ${CALENDLY_TOKEN}
@@ -107,6 +116,26 @@ def lead_action(number: str = "501-1", action: str = "CREATED", **more: Any) -> 
     return compact({**notice, **more})
 
 
+def app_event(contact: int | str, kind: str = "contact.creation", **more: Any) -> dict[str, Any]:
+    """One event of a HubSpot app; every one here has the same eventId, which tells nothing apart."""
+    event = {"eventId": 7, "subscriptionId": 6001, "portalId": 3003, "appId": 7001, "occurredAt": 1789560000101}
+    event |= {"subscriptionType": kind, "attemptNumber": 0, "objectId": contact}
+    return {**event, "changeSource": "FORM", "changeFlag": "NEW", **more}
+
+
+def app_events(*contacts: int | str) -> bytes:
+    return compact([app_event(contact) for contact in contacts])
+
+
+def app_contact(number: int | str, **properties: str | None) -> dict[str, Any]:
+    """A contact as HubSpot answers: all values are text or null, and some properties come unasked."""
+    known = {"firstname": "Nora", "lastname": "Feld", "email": f"nora.{number}@feld.example", "phone": None}
+    known |= {"company": "Feld GmbH", "zip": "10115", "city": "Berlin", "country": "Germany", **properties}
+    own = {"createdate": "2026-09-16T12:00:00.101Z", "lastmodifieddate": "2026-09-16T12:00:01Z"}
+    at = {"createdAt": "2026-09-16T12:00:00.101Z", "updatedAt": "2026-09-16T12:00:01Z", "archived": False}
+    return {"id": str(number), "properties": {**known, **own, "hs_object_id": str(number)}, **at}
+
+
 def graph_lead(number: int | str, **fields: str) -> dict[str, Any]:
     asked = {"full_name": "Nora Feld", "email": f"nora.{number}@feld.example", **fields}
     return {
@@ -156,7 +185,7 @@ def member_lead(number: str = "501-1", *, test: bool = False) -> dict[str, Any]:
 
 
 class Vendors(ScriptedCrm):
-    """Keeps leads by id, as both vendors do; replies given come first, then whatever `leads` holds."""
+    """Keeps leads by id, as all such vendors do; replies given come first, then whatever `leads` holds."""
 
     def __init__(self, *replies: Reply, leads: Mapping[str, Any] | None = None) -> None:
         self.leads: dict[str, Any] = dict(leads or {})
@@ -174,6 +203,8 @@ class Vendors(ScriptedCrm):
         found = self.leads.get(lead_of(seen))
         if found is not None:
             return Reply(200, found)
+        if seen.path.startswith("/crm/"):
+            return Reply(404, {"status": "error", "category": "OBJECT_NOT_FOUND", "message": "secret detail"})
         if seen.path.startswith("/rest/"):
             return Reply(404, {"status": 404, "code": "RESOURCE_NOT_FOUND"})
         return graph_error(100, subcode=33)

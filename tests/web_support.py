@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 import requests
@@ -19,6 +21,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from connector import publishing
+from connector.flows import intake
+from connector.flows.accept import accept_many
+from connector.model.delivery import Delivery
 from connector.model.identity import new_id
 from connector.services import Services
 from connector.settings import default_folder
@@ -81,10 +86,10 @@ def fresh_database(postgres: str, template: str) -> Iterator[str]:
 
 
 @contextmanager
-def services_on(url: str, environ: Mapping[str, str] | None = None) -> Iterator[Services]:
-    """Open services on a database where the sample organisation is in force."""
+def services_on(url: str, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Iterator[Services]:
+    """Open services on a database where a folder's configuration is in force, or the sample organisation."""
     with Store(url, size=4, lock_timeout_ms=1500) as store:
-        published = publishing.publish(store, default_folder())
+        published = publishing.publish(store, folder or default_folder())
         assert published.hash, published.complaints
         yield Services(store, Vault(SECRET_KEY), environ={**ENVIRON, **(environ or {})})
 
@@ -179,3 +184,16 @@ def _wait_until_it_answers(base: str, process: subprocess.Popen[bytes]) -> None:
         else:
             return
     raise AssertionError(f"the server on {base} does not answer; it ended with {process.poll()}")
+
+
+def post_from(services: Services, zones: str) -> None:
+    """Have a stranger answer from each postal zone of Germany, and work off what they sent."""
+    posted = []
+    for zone in zones:
+        id_ = new_id()
+        said = {"email": f"p{id_.hex}@gmail.com", "vorname": "P", "nachname": id_.hex, "plz": f"{zone}0115"}
+        body, form = urlencode(said).encode(), "application/x-www-form-urlencoded"
+        posted.append(Delivery(id_, "site", datetime.now(UTC), form, body, {}, {}))
+    accept_many(services, posted)
+    while intake.work(services):
+        pass

@@ -1,6 +1,7 @@
 """Broken copies of the reference adapter, each with the tests of the contract that must notice."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, ClassVar
@@ -17,7 +18,18 @@ from connector.errors import (
     RecordNotFound,
     UnreadableDelivery,
 )
-from connector.model.crm import CrmEvent, EventType, ObjectType, Outcome, Owner, Record, RecordRef, Upsert, WriteResult
+from connector.model.crm import (
+    CrmEvent,
+    EventType,
+    ObjectType,
+    Outcome,
+    Owner,
+    Part,
+    Record,
+    RecordRef,
+    Upsert,
+    WriteResult,
+)
 from connector.model.delivery import Delivery
 
 
@@ -72,6 +84,7 @@ class FindsEverythingForNothing(ReferenceAdapter):
 class InventsEmptyRecords(ReferenceAdapter):
     caught_by: ClassVar = {
         "a_record_that_is_not_there_is_not_found",
+        "several_records_are_read_at_once_and_told_in_order",
         "an_erased_record_is_gone_and_erasing_it_again_is_harmless",
     }
 
@@ -80,6 +93,13 @@ class InventsEmptyRecords(ReferenceAdapter):
             return super().fetch(ref)
         except RecordNotFound:
             return Record(ref, {})
+
+
+class LeavesOutWhatIsGone(ReferenceAdapter):
+    caught_by: ClassVar = {"several_records_are_read_at_once_and_told_in_order"}
+
+    def fetch_many(self, refs: Sequence[RecordRef]) -> Sequence[Record | ConnectorError]:
+        return [answer for answer in super().fetch_many(refs) if isinstance(answer, Record)]
 
 
 class SaysUpdatedForCreated(ReferenceAdapter):
@@ -91,7 +111,7 @@ class SaysUpdatedForCreated(ReferenceAdapter):
 
 
 class HasAnUndeclaredFlag(ReferenceAdapter):
-    capabilities: ClassVar = frozenset({Capability.WEBHOOKS, Capability.ERASE})
+    capabilities: ClassVar = frozenset({Capability.WEBHOOKS, Capability.ERASE, Capability.INSTALL})
     caught_by: ClassVar = {
         "a_capability_is_declared_if_and_only_if_it_is_there[CHANGE_FEED]",
         "a_lack_is_said_out_loud",
@@ -99,7 +119,7 @@ class HasAnUndeclaredFlag(ReferenceAdapter):
 
 
 class HidesItsWebhooks(ReferenceAdapter):
-    capabilities: ClassVar = frozenset({Capability.CHANGE_FEED, Capability.ERASE})
+    capabilities: ClassVar = frozenset({Capability.CHANGE_FEED, Capability.ERASE, Capability.INSTALL})
     caught_by: ClassVar = {
         "a_capability_is_declared_if_and_only_if_it_is_there[WEBHOOKS]",
         "a_lack_is_said_out_loud",
@@ -107,7 +127,7 @@ class HidesItsWebhooks(ReferenceAdapter):
 
 
 class HidesItsErasure(ReferenceAdapter):
-    capabilities: ClassVar = frozenset({Capability.WEBHOOKS, Capability.CHANGE_FEED})
+    capabilities: ClassVar = frozenset({Capability.WEBHOOKS, Capability.CHANGE_FEED, Capability.INSTALL})
     caught_by: ClassVar = {
         "a_capability_is_declared_if_and_only_if_it_is_there[ERASE]",
         "a_lack_is_said_out_loud",
@@ -124,7 +144,7 @@ class DeclaresTooMuch(ReferenceAdapter):
 
 
 class LacksInSilence(ReferenceAdapter):
-    capabilities: ClassVar = frozenset({Capability.WEBHOOKS, Capability.ERASE})
+    capabilities: ClassVar = frozenset({Capability.WEBHOOKS, Capability.ERASE, Capability.INSTALL})
     caught_by: ClassVar = HasAnUndeclaredFlag.caught_by
 
     def changes_since(self, cursor: str) -> tuple[list[CrmEvent], str]:
@@ -499,6 +519,56 @@ class StumblesOverWhatIsGone(ReferenceAdapter):
 
     def _erased(self, ref: RecordRef) -> WriteResult | ConnectorError:
         return super()._erased(ref) if ref.id in self.crm.records else RecordNotFound("gone")
+
+
+class MakesAPartTwice(ReferenceAdapter):
+    caught_by: ClassVar = {"what_is_missing_is_made_once"}
+
+    def install(self, part: Part) -> None:
+        self.crm.parts.append(part.name)
+
+    def parts(self) -> Sequence[Part]:
+        return [*super().parts(), *(replace(part, name=f"{part.name} 2") for part in super().parts()[:1] if self.twice)]
+
+    @property
+    def twice(self) -> bool:
+        return len(self.crm.parts) > len(set(self.crm.parts))
+
+    def uninstall(self, part: Part) -> None:
+        self.crm.parts[:] = [name for name in self.crm.parts if name != part.name]
+
+
+class RemovesNothing(ReferenceAdapter):
+    caught_by: ClassVar = {"what_is_ours_is_removed_and_removing_it_again_is_harmless"}
+
+    def uninstall(self, part: Part) -> None:
+        pass
+
+
+class StumblesOverAPartThatIsGone(ReferenceAdapter):
+    caught_by: ClassVar = RemovesNothing.caught_by
+
+    def uninstall(self, part: Part) -> None:
+        self.crm.parts.remove(part.name)
+
+
+class TellsPartsAndMakesNone(ReferenceAdapter):
+    caught_by: ClassVar = {
+        "whoever_tells_its_parts_makes_and_removes_them",
+        "what_is_missing_is_made_once",
+        "what_is_ours_is_removed_and_removing_it_again_is_harmless",
+    }
+    install = Adapter.install
+
+
+class TellsNoParts(ReferenceAdapter):
+    caught_by: ClassVar = {
+        "a_capability_is_declared_if_and_only_if_it_is_there[INSTALL]",
+        "whoever_tells_its_parts_makes_and_removes_them",
+        "what_is_missing_is_made_once",
+        "what_is_ours_is_removed_and_removing_it_again_is_harmless",
+    }
+    parts = Adapter.parts
 
 
 MUTANTS = [

@@ -31,6 +31,8 @@ from connector.model.crm import (
     ObjectType,
     Outcome,
     Owner,
+    Part,
+    PartState,
     Record,
     RecordRef,
     Upsert,
@@ -62,6 +64,7 @@ class DictCrm:
         self.delay = timedelta()
         self.page_repeats = False
         self.users = {"user-0001": True, "user-0002": False}
+        self.parts: list[str] = []
 
     def call(self, token: str, kind: str = "read") -> str:
         """Count a request and return what happens to it."""
@@ -103,6 +106,22 @@ class ReferenceAdapter(Adapter):
     def check(self) -> AccountInfo:
         self._call("read")
         return AccountInfo("reference", "1")
+
+    def parts(self) -> Sequence[Part]:
+        present = self.crm.parts
+        ours = [
+            Part(name, "a field of leads", PartState.PRESENT if name in present else PartState.MISSING)
+            for name in ("key", "reason")
+        ]
+        return [*ours, Part("page", "the fields on the page", PartState.MISSING, remedy="drop them there, as an admin")]
+
+    def install(self, part: Part) -> None:
+        if part.name not in self.crm.parts:
+            self.crm.parts.append(part.name)
+
+    def uninstall(self, part: Part) -> None:
+        if part.name in self.crm.parts:
+            self.crm.parts.remove(part.name)
 
     def upsert(self, commands: Sequence[Upsert]) -> Sequence[WriteResult | ConnectorError]:
         if len(commands) > self.batch_size:

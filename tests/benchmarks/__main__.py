@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks import (
+    bottlecrm,
     deadline,
     decision,
     half_load,
@@ -33,6 +34,7 @@ BENCHES = {
     "latency": latency.bench,
     "verify": verify.bench,
     "replay": replay.bench,
+    "bottlecrm": bottlecrm.bench,
 }
 #: Those that need neither a database nor a process.
 PURE = {

@@ -9,9 +9,10 @@ from typing import Any
 from connector.flows import replay, verify
 from connector.model.routing import Member, RuleSet
 from connector.store import ledger
-from tests.benchmarks.rig import Rig
+from tests.benchmarks.rig import Rig, loop
 from tests.benchmarks.verify import COUNT, decide_many
 
+ROUNDS = 3
 #: The decisions of the benchmark may lie in any year.
 EVER = timedelta(days=36_500)
 
@@ -26,16 +27,23 @@ def bench(rig: Rig, *, count: int = COUNT) -> dict[str, Any]:
     services.store.close()
     figures: dict[str, Any] = {"leads": count}
     for name, draft in {"in_force": rule_set, "one_rule": _one_rule(rule_set), "all_pools": _pools(rule_set)}.items():
-        begin = time.perf_counter()
-        done = replay.what_if(rig.url, draft, EVER, kept=20)
-        figures[f"seconds_{name}"] = round(time.perf_counter() - begin, 1)
-        figures[f"moved_{name}"] = len(done.report.moved)
-        assert done.report.decisions == count
+        rounds = [_round(rig, draft, count) for _ in range(ROUNDS)]
+        figures[f"seconds_{name}"] = ", ".join(f"{seconds:.1f} (loop {ms:.0f} ms)" for seconds, ms, _ in rounds)
+        figures[f"moved_{name}"] = rounds[0][2]
     assert figures["moved_in_force"] == 0
     begin = time.perf_counter()
     assert verify.again(rig.url, 1, count, processes=os.cpu_count() or 1) == ()
     figures["seconds_as_recorded"] = round(time.perf_counter() - begin, 1)
     return figures | {"wanted": "100,000 leads in 10 s, without the check as recorded"}
+
+
+def _round(rig: Rig, draft: RuleSet, count: int) -> tuple[float, float, int]:
+    """Return seconds, this machine's clock just before, and how many leads moved."""
+    clock, begin = loop(), time.perf_counter()
+    report = replay.what_if(rig.url, draft, EVER, kept=20).report
+    seconds = time.perf_counter() - begin
+    assert report.decisions == count
+    return seconds, 1e3 * clock, len(report.moved)
 
 
 def _one_rule(rule_set: RuleSet) -> RuleSet:

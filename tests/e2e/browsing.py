@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,17 +38,22 @@ def need_chromium() -> None:
 
 
 @contextmanager
-def a_browser(folder: Path) -> Iterator[webdriver.Chrome]:
+def a_browser(folder: Path, *flags: str, prefs: Mapping[str, object] | None = None) -> Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={folder}", "--lang=en"):
+    for flag in (*FLAGS, *flags, f"--user-data-dir={folder}", "--lang=en"):
         options.add_argument(flag)
+    if prefs:
+        options.add_experimental_option("prefs", dict(prefs))
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=Service(DRIVER))
     browser.set_page_load_timeout(30)
-    yield browser
-    with suppress(OSError):
-        browser.quit()
+    browser.set_script_timeout(20)
+    try:
+        yield browser
+    finally:
+        with suppress(OSError):
+            browser.quit()
 
 
 def photograph(browser: webdriver.Chrome, name: str) -> None:

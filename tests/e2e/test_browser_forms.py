@@ -1,8 +1,6 @@
 """Forms on another site, in a real browser: plain, by fetch, by beacon, and with our snippet (I10, I25, I29)."""
 
 import http.server
-import os
-import shutil
 import socket
 import socketserver
 import ssl
@@ -17,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from browsing import a_browser, need_chromium
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,7 +23,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from psycopg.rows import dict_row
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from web_support import FORM, fresh_database, server_on, services_on
@@ -32,23 +30,11 @@ from web_support import FORM, fresh_database, server_on, services_on
 from connector.flows import intake
 from connector.services import Services
 
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 #: A host the sample lists under `return_hosts`, one it does not, and ours.
 LISTED, UNLISTED, OURS = "www.example.com", "www.elsewhere.example", "leads.nordhammer.example"
 ACTION = f"https://{OURS}{FORM}"
 
-if "chromium" not in os.environ.get("HEARBACK_REQUIRE", "") and not (shutil.which(CHROMIUM) and shutil.which(DRIVER)):
-    pytest.skip(f"needs {CHROMIUM} and {DRIVER}: install Chromium with its driver", allow_module_level=True)
+need_chromium()
 
 PAGE = """<!doctype html><html lang="en"><title>A customer's page</title>{head}
 <form method="post" action="{action}">
@@ -172,28 +158,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextmanager
-def a_browser(folder: Path, site: Site, front: int, *, javascript: bool = True) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
+def a_visitor(folder: Path, site: Site, front: int, *, javascript: bool = True) -> Iterator[webdriver.Chrome]:
     ports = {LISTED: site.port, UNLISTED: site.port, OURS: front}
     mapped = "--host-resolver-rules=" + ", ".join(f"MAP {host} 127.0.0.1:{port}" for host, port in ports.items())
-    for flag in (*FLAGS, mapped, "--ignore-certificate-errors", f"--user-data-dir={folder}", "--lang=en"):
-        options.add_argument(flag)
-    if not javascript:
-        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    browser.set_page_load_timeout(30)
-    browser.set_script_timeout(20)
-    try:
+    prefs = None if javascript else {"profile.managed_default_content_settings.javascript": 2}
+    with a_browser(folder, mapped, "--ignore-certificate-errors", prefs=prefs) as browser:
         yield browser
-    finally:
-        with suppress(OSError):
-            browser.quit()
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory, site: Site, front: int) -> Iterator[webdriver.Chrome]:
-    with a_browser(tmp_path_factory.mktemp("chromium"), site, front) as browser:
+    with a_visitor(tmp_path_factory.mktemp("chromium"), site, front) as browser:
         yield browser
 
 
@@ -389,7 +364,7 @@ def test_a_browser_without_javascript_is_taken_all_the_same(
     tmp_path: Path, site: Site, front: int, services: Services
 ) -> None:
     """I25: scored, never refused."""
-    with a_browser(tmp_path / "plain", site, front, javascript=False) as browser:
+    with a_visitor(tmp_path / "plain", site, front, javascript=False) as browser:
         browser.get(f"https://{LISTED}{with_snippet(site, '/plain-browser')}")
         fill_in(browser)
         browser.find_element(By.CSS_SELECTOR, "button").click()

@@ -18,7 +18,7 @@ import psycopg
 import requests
 
 from connector.errors import StoreUnavailable
-from connector.flows import feedback
+from connector.flows import feedback, sync
 from connector.flows.accept import accept, accept_once
 from connector.flows.importing import import_cards
 from connector.jobs import Workers
@@ -365,6 +365,8 @@ class Story:
     def _settle(self) -> None:
         """Run the jobs as the sweep does until nothing is left for them."""
         deadline = time.monotonic() + PATIENCE
+        # The story's polls are milliseconds apart.
+        sync.OWN_PACE = 0.0
         while True:
             for job in _JOBS:
                 # A look at the feed that finds nothing is of no use to the story.

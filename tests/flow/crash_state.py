@@ -15,12 +15,14 @@ from psycopg.rows import dict_row
 Row = dict[str, Any]
 State = dict[str, list[str]]
 
-#: Bookkeeping of attempts and of the runs themselves. Marks are kept of repeats too.
+#: Bookkeeping of attempts, calls and the runs themselves. Marks are kept of repeats too.
 _LEFT_OUT = {
     "alembic_version",
     "clock",
     "delivery_body",
     "address_rate",
+    "crm_call",
+    "crm_written",
     "delivery_mark",
     "held_news",
     "notebook",
@@ -32,7 +34,7 @@ _LEFT_OUT = {
 }
 _DROPPED = {
     "command": {"seq", "attempts", "unknown", "leased_by", "outcome", "error"},
-    "connection_state": {"cursor"},
+    "connection_state": {"cursor", "reason"},
     "delivery": {"attempts"},
     "sandbox.record": {"seq"},
 }

@@ -361,7 +361,7 @@ def test_killed_while_it_is_put_aside_to_wait_a_lead_is_read_again(site: Site, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("connector.flows.screen._note", gone)
+        patched.setattr("connector.flows.screen._set_aside", gone)
         with pytest.raises(KeyboardInterrupt):
             site.work()
     before = site.fate(receipt)[0], site.rows("SELECT count(*) FROM captcha")

@@ -1,6 +1,7 @@
 """`hearback cards compare`: from mailed to contacted, out of what is stored."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -9,12 +10,12 @@ from cli_support import Desk, desk_on, refused
 
 from connector.flows import intake, mailing
 from connector.flows.accept import accept
-from connector.flows.keying import KeyedCard, keep_card
 from connector.flows.nudges import TASKS
 from connector.model.delivery import Delivery
 from connector.model.identity import new_id
 from connector.services import Services
 from connector.sources.card_page import page_query
+from connector.sources.cards import Row, card_body
 from connector.store import events, journeys
 from connector.store.events import Event
 from connector.store.journeys import Journey
@@ -40,10 +41,16 @@ def a_mailing(services: Services, folder: Path) -> dict[str, str]:
     return {card.reference: card.token for card in sent}
 
 
+def keyed(services: Services, row: Row) -> None:
+    now = datetime.now(UTC)
+    body = card_body("house", "b", replace(row, keyed_on=now.isoformat()))
+    accept(services, Delivery(new_id(), "cards", now, "application/json", body, {}, {}))
+    intake.work(services)
+
+
 def by_card(services: Services, token: str, *, days_ago: float = 0) -> None:
     answered = datetime.now(UTC) - timedelta(days=days_ago)
-    keep_card(services, KeyedCard("b", token, token=token, answered_at=answered))
-    intake.work(services)
+    keyed(services, Row(token, 0, "", answered.isoformat(), {}, token))
 
 
 def by_page(services: Services, token: str, **said: str) -> None:
@@ -139,8 +146,7 @@ def test_cards_and_pages_are_compared_and_nobody_is_left_out(desk: Desk, tmp_pat
         called(services, desk, tokens["R1"], hours=5)
         called(services, desk, tokens["R2"], hours=6)
         called(services, desk, tokens["R4"], hours=1)
-        keep_card(services, KeyedCard("b", "white", key_code="NH26-AK", values={"email": "white@mail.example"}))
-        intake.work(services)
+        keyed(services, Row("white", 0, "NH26-AK", "", {"email": "white@mail.example"}))
 
     found = compared(desk)
 

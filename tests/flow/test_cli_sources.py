@@ -36,6 +36,22 @@ def source_of(desk: Desk, kind: str) -> str:
     return key
 
 
+def test_what_would_be_fetched_first_and_what_makes_no_lead_is_said(desk: Desk, tmp_path: Path) -> None:
+    """A body that only names leads is no mistake; a trial asks no vendor and erases nothing."""
+    event = {"subscriptionType": "contact.creation", "objectId": 5, "portalId": 3, "subscriptionId": 1}
+    others = ({"subscriptionType": "contact.merge"}, {**event, "subscriptionType": "contact.privacyDeletion"})
+    body = tmp_path / "events.json"
+    body.write_text(json.dumps([{**event, "objectId": 4}, *others]), "utf-8")
+
+    told = desk.run("sources", "test", body, "--source", source_of(desk, "hubspot_app"), HEARBACK_DATABASE_URL=NOWHERE)
+
+    assert told.exit_code == 0
+    assert "Fetched from the vendor before it is read: 4\n" in told.output
+    assert "Besides: a notice of erasure: whatever came under notice:contact:3:5 would be erased\n" in told.output
+    assert "Besides: nothing to do here: two contacts became one (contact.merge)" in told.output
+    assert "unreadable" not in told.output
+
+
 @pytest.mark.parametrize("kind", kinds())
 def test_the_sample_of_each_kind_is_read_without_a_database(desk: Desk, kind: str) -> None:
     """Over the registry. Nothing is written: there is nowhere to write to."""

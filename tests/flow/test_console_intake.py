@@ -11,9 +11,11 @@ import pytest
 from console_support import Console, an_account, signed_in
 from web_support import ENVIRON, FORM, OID, SECRET_KEY, TYPEFORM, WEB_TO_LEAD, fresh_database, services_on
 
-from connector.flows import intake
+from connector.flows import erasing, intake, searching
+from connector.model.crm import Budget
 from connector.model.identity import new_id
 from connector.services import Services
+from connector.store import calls, commands, connections
 
 PERSON = {"vorname": "Theodora", "nachname": "Winterfeldt", "email": "t.winterfeldt@example.com", "plz": "10115"}
 RECEIPT = re.compile(r"/console/intake/([0-9a-f-]{36})")
@@ -189,6 +191,18 @@ def test_only_an_admin_sees_personal_data_and_that_is_remembered(
     assert "looked at the personal data" in manager.client.get(f"/console/intake/{receipt}").text
 
 
+def test_the_key_against_duplicates_is_told_in_full_to_an_admin_who_asks(manager: Console, admin: Console) -> None:
+    """I5: by it two receipts can be compared; it may be made of what a person wrote, so it is masked at first."""
+    receipt = quarantined(manager, email="keyed@example.com", _nonce="press-4711")
+    told = re.compile(r"<dt>Key against duplicates</dt><dd>([^<]*)</dd>")
+
+    masked = told.findall(manager.client.get(f"/console/intake/{receipt}").text)
+    revealed = told.findall(admin.post(f"/console/intake/{receipt}/reveal").text)
+
+    assert masked == ["xxxxx-9999"]
+    assert revealed == ["press-4711"]
+
+
 SENT = {
     "a key in the body": (
         {"google_key": "gk-5531-secret", "user_column_data": [{"column_id": "EMAIL", "string_value": "x@example.com"}]},
@@ -225,6 +239,24 @@ def test_no_page_shows_a_secret_even_to_an_admin(
         assert secret not in revealed
     assert "x@example.com" in revealed
     assert "x@example.com" not in masked
+
+
+def test_what_an_erasure_left_of_a_delivery_says_so(services: Services, manager: Console) -> None:
+    """I33: the page shows the others, masked, and why the body is not as it came."""
+    people = [{"email": f"{name}@example.com", "website": "spam"} for name in ("somebody", "the-other")]
+    answer = manager.client.post(FORM, json=people, headers={"Accept": "application/json"})
+    receipt = str(answer.get_json()["receipt"])
+    intake.work(services)
+    before = manager.client.get(f"/console/intake/{receipt}").text
+    gone = searching.person(services, "somebody@example.com", "")
+
+    erasing.erase(services, gone, "the test", lambda _done, _all: None)
+    after = manager.client.get(f"/console/intake/{receipt}").text
+
+    assert "was erased" not in before
+    assert "Somebody this delivery spoke of was erased" in after
+    assert "the-other" not in after
+    assert "xxx-xxxxx@xxxxxxx.xxx" in after
 
 
 def test_a_body_nobody_can_read_is_masked_too(services: Services, admin: Console) -> None:
@@ -335,3 +367,20 @@ def test_the_overview_counts_what_needs_a_person(services: Services, manager: Co
 
     assert "Something needs a person now" in page
     assert f">{count}</span>" in page
+
+
+def test_the_overview_has_a_row_for_each_connection(services: Services, manager: Console) -> None:
+    """Issue 5, item 9: mode, pause, backlog, calls and budget, without looking into a terminal."""
+    with services.store.transaction() as tx:
+        commands.pause(tx, "sandbox", until=None, reason="paused by ada: moving")
+        connections.note_budget(tx, "sandbox", Budget(4500, 5000, "24 hours"))
+        calls.add(tx, {("sandbox", "poll"): 1234})
+    try:
+        page = manager.client.get("/console/").text
+    finally:
+        with services.store.transaction() as tx:
+            commands.resume(tx, "sandbox")
+
+    for text in ("sandbox (sandbox)", "paused", "paused by ada: moving", "4,500 / 5,000", ">1,234<"):
+        assert text in page
+    assert "is written to" in manager.client.get("/console/").text

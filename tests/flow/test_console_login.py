@@ -118,6 +118,7 @@ def console_routes(console: Console) -> list[tuple[str, str]]:
 
 #: Who gets past the guard, by method and address; anybody else is sent to the login or refused.
 KEYER, MANAGER, ADMIN = ("admin", "manager", "keyer"), ("admin", "manager"), ("admin",)
+KEYING = ("admin", "keyer")
 ONE = f"/console/intake/{UUID(int=1)}"
 MATRIX = {
     ("GET", "/console/static/console.css"): ("", *KEYER),
@@ -135,6 +136,14 @@ MATRIX = {
     ("GET", ONE): MANAGER,
     ("POST", f"{ONE}/release"): MANAGER,
     ("POST", f"{ONE}/reveal"): ADMIN,
+    ("GET", "/console/cards"): KEYER,
+    ("POST", "/console/cards"): KEYING,
+    ("GET", "/console/cards/key"): KEYING,
+    ("POST", "/console/cards/key"): KEYING,
+    ("GET", "/console/cards/second"): KEYING,
+    ("POST", "/console/cards/second"): KEYING,
+    ("GET", "/console/cards/settle"): KEYER,
+    ("POST", "/console/cards/settle"): KEYER,
     ("GET", f"/console/leads/{UUID(int=1)}"): MANAGER,
 }
 

@@ -1,5 +1,6 @@
 """Sending commands: what happens when the CRM is slow, down, wrong, or does not answer."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from connector.errors import (
     Unavailable,
 )
 from connector.model.crm import ObjectType
+from connector.model.identity import new_id
 from connector.store import commands
 
 
@@ -110,6 +112,41 @@ def test_trouble_of_the_connection_rests_it_and_burns_no_attempt(desk: Desk, err
     assert states(desk)[0] == ("lead", "pending", 0)
     ((rests,),) = desk.rows("SELECT extract(epoch FROM paused_until - now())::float FROM connection_state")
     assert rests > least
+
+
+def test_after_a_rest_a_batch_comes_back_whole(desk: Desk) -> None:
+    """Commands due one by one would take many calls of a few, from the very limit the connection rested for."""
+    for number in range(20):
+        desk.post(**jan(email=f"p{number}@kos.example", vorname=f"P{number}"))
+    desk.work()
+    desk.crm.script.append(RateLimited("too fast", retry_after=timedelta(seconds=10)))
+    desk.send()
+
+    assert len(desk.rows("SELECT DISTINCT due_at FROM command WHERE object_type = 'lead'")) == 1
+    assert desk.rows(
+        "SELECT count(*) FROM command, connection_state WHERE object_type = 'lead' AND due_at > paused_until"
+    ) == [(0,)]
+
+
+def test_of_two_workers_one_takes_all_that_fits_one_call(desk: Desk) -> None:
+    """Two who skip each other's rows would make two calls of a part each."""
+    desk.post(**jan())
+    desk.work()
+    taken: list[int] = []
+
+    def take() -> None:
+        with desk.services.store.transaction() as other:
+            taken.append(len(commands.lease(other, "sandbox", ObjectType.LEAD, new_id(), 200)))
+
+    second = threading.Thread(target=take)
+    with desk.services.store.transaction() as tx:
+        assert len(commands.lease(tx, "sandbox", ObjectType.LEAD, new_id(), 200)) == 1
+        second.start()
+        second.join(0.5)
+        assert second.is_alive(), "it looks for what is ready before the first one knows what it has"
+    second.join(20)
+
+    assert taken == [0]
 
 
 def test_a_refused_record_becomes_a_dead_letter_that_a_person_can_retry(desk: Desk) -> None:

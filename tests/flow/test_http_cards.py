@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ from web_support import BROWSER, Web, fresh_database, services_on, web_of
 from connector.flows import intake, mailing
 from connector.flows.card_page import masked_email, masked_phone
 from connector.flows.importing import import_cards
-from connector.flows.keying import KeyedCard, keep_card
 from connector.services import Services
 from connector.store import deliveries
 from webhooks.limits import CARD_PAGES
@@ -472,28 +471,6 @@ def test_a_list_loaded_late_lets_its_cards_through(house: Web, tmp_path: Path) -
     work(house)
 
     assert [lead["last_name"] for lead in leads(house)] == ["Ohlsen"]
-
-
-def test_a_keyed_card_goes_the_way_of_a_mail_houses(house: Web, tmp_path: Path) -> None:
-    """The seam of the keying page: one call, safe to repeat."""
-    token = a_card(house.services, tmp_path)
-    answered = datetime.now(UTC) - timedelta(days=2)
-    card = KeyedCard("2026-11-05", "17", token=token, values={"phone": "0441 2350177", "consent.email": "yes"})
-    receipts = {keep_card(house.services, card) for _ in range(2)}
-    late = keep_card(
-        house.services,
-        KeyedCard("2026-11-05", "18", key_code="NH26-AK", answered_at=answered, values={"email": "a@b.example"}),
-    )
-    work(house)
-
-    assert len(receipts) == 1
-    first, second = leads(house)
-    assert (first["phone"], first["email"]) == ("+494412350177", GRETA["email"])
-    assert first["consents"][0] == {"purpose": "email", "given": True, "text": ""}
-    assert second["email"] == "a@b.example"
-    rows = {row["delivery_id"]: row for row in house.rows("SELECT * FROM card_answer")}
-    assert rows[late]["answered_at"] == answered
-    assert all(row["keyed_at"] is not None for row in rows.values())
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,9 @@ def test_metrics_count_answers_and_what_waits_without_naming_anybody(web: Web) -
             "SELECT gen_random_uuid(), 'sandbox', 'lead', 'k' || n, '{}', 'lead', gen_random_uuid() "
             "FROM generate_series(1, 3) AS n"
         )
+        connection.execute(
+            "INSERT INTO crm_call VALUES ('sandbox', current_date - 1, 'poll', 5), ('sandbox', current_date, 'poll', 2)"
+        )
 
     text = web.client.get("/metrics").text
 
@@ -57,6 +60,7 @@ def test_metrics_count_answers_and_what_waits_without_naming_anybody(web: Web) -
         'hearback_deliveries{state="stored"} 1.0',
         'hearback_deliveries{state="quarantined"} 0.0',
         'hearback_commands_pending{connection="sandbox",object_type="lead"} 3.0',
+        'hearback_crm_calls_total{connection="sandbox",purpose="poll"} 7.0',
     ):
         assert line in text
     assert "metrics@example.com" not in text

@@ -471,7 +471,7 @@ def test_a_fault_with_one_delivery_does_not_keep_the_others_from_their_turn(
     vendors.leads = {"501-1": member_lead()}
     broken = post(desk, leadgen(9001))
     other = post(desk, lead_action(), "linkedin")
-    monkeypatch.setattr(MetaSource, "missing", lambda _self, _delivery: [None])
+    monkeypatch.setattr(MetaSource, "missing", lambda _self, _delivery, _reading: [None])
     fetch_all(desk)
 
     assert desk.fate(broken)[0] == "quarantined"

@@ -146,7 +146,9 @@ def test_a_batch_of_commands_does_not_read_all_that_wait(office: Office, databas
         with store.transaction() as tx:
             leased = commands.lease(tx, "crm", ObjectType.LEAD, worker, 200)
         with store.transaction() as tx:
-            commands.finish(tx, "crm", worker, [Done(each, f"L-{each.id}", "created", {}) for each in leased])
+            commands.finish(
+                tx, "crm", worker, [Done(each, each.object_type, f"L-{each.id}", "created", {}) for each in leased]
+            )
 
     store.close()
     wait_until(lambda: entries_read(database_url)["command_pkey"] >= 1000)

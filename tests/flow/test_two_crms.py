@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlencode
 
 import crash_scenario
 import psycopg
@@ -13,13 +12,12 @@ import pytest
 from crash_driver import ENVIRON, SECRET_KEY
 from databases import at
 from psycopg import sql
+from web_support import post_from
 
 from connector import publishing
 from connector.adapters.sandbox.process import SandboxProcess
 from connector.errors import StoreUnavailable
-from connector.flows import deliver, intake, responses, sync
-from connector.flows.accept import accept_many
-from connector.model.delivery import Delivery
+from connector.flows import deliver, responses, sync
 from connector.model.identity import new_id
 from connector.routing.ledger import TURN
 from connector.services import Services
@@ -89,15 +87,7 @@ def services(crms: dict[str, SandboxProcess], database_url: str, tmp_path: Path)
 
 
 def answer(services: Services, zones: str) -> None:
-    posted = []
-    for zone in zones:
-        id_ = new_id()
-        said = {"email": f"p{id_.hex}@gmail.com", "vorname": "P", "nachname": id_.hex, "plz": f"{zone}0115"}
-        body, form = urlencode(said).encode(), "application/x-www-form-urlencoded"
-        posted.append(Delivery(id_, "site", datetime.now(UTC), form, body, {}, {}))
-    accept_many(services, posted)
-    while intake.work(services):
-        pass
+    post_from(services, zones)
     for key in CRMS:
         while deliver.work(services, key):
             pass

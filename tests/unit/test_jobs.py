@@ -41,6 +41,8 @@ def workers(monkeypatch: pytest.MonkeyPatch, once: Any) -> tuple[Any, list[str]]
     services: Any = SimpleNamespace(wake=sent.append, current=lambda: SimpleNamespace(settings=settings))
     made = Workers(services)
     monkeypatch.setattr(made, "_once", lambda job: once(made, job))
+    # What other tests of this process called is not theirs to put down.
+    monkeypatch.setattr(jobs.calls, "flush", lambda _services: None)
     return made, sent
 
 

@@ -18,14 +18,24 @@ from connector.model.followup import Action, Span, Unit
 from connector.model.postal import postal_key
 from connector.model.routing import RuleSet
 from connector.model.ruleset_document import from_document, to_document
-from connector.settings import Settings, build, canonical, default_folder, digest, load, read_secret, write_starter
+from connector.settings import (
+    Installation,
+    Settings,
+    build,
+    canonical,
+    default_folder,
+    digest,
+    load,
+    read_secret,
+    write_starter,
+)
 from connector.settings.values import Response
 from connector.sources.registry import SOURCES
 
 
 @pytest.fixture(scope="module")
 def sample() -> Settings:
-    loaded = load(default_folder(), adapters=("sandbox",), kinds=SOURCES)
+    loaded = load(default_folder(), Installation(adapters=("sandbox",), kinds=SOURCES))
     assert [str(complaint) for complaint in loaded.complaints] == []
     assert loaded.settings is not None
     return loaded.settings
@@ -238,7 +248,9 @@ def test_the_readme_explains_every_file_and_column_of_the_sample() -> None:
     readme = (folder / "README.md").read_text(encoding="utf-8")
 
     for path in folder.rglob("*.*"):
-        assert path.name == "README.md" or f"{path.name}`" in readme
+        # What is installed in a CRM is named as a package.
+        inside = path.relative_to(folder).parts[:2] if "crm" in path.relative_to(folder).parts[:1] else (path.name,)
+        assert path.name == "README.md" or f"{'/'.join(inside)}`" in readme
     for path in folder.glob("*.csv"):
         for column in path.read_text(encoding="utf-8").splitlines()[0].split(","):
             family, dot, _ = column.partition("custom.")

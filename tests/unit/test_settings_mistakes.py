@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.settings import Complaint, Loaded, Severity, load
+from connector.settings import Complaint, Installation, Loaded, Severity, load
 
 FILES = {
     "hearback.yaml": """\
@@ -305,7 +305,7 @@ def the_folder(tmp_path: Path, mistake: Mistake) -> Path:
 
 
 def read(folder: Path) -> Loaded:
-    return load(folder, adapters=("sandbox",), kinds=("form", "api"), captchas=("turnstile",))
+    return load(folder, Installation(adapters=("sandbox",), kinds=("form", "api"), captchas=("turnstile",)))
 
 
 def complaint_of(loaded: Loaded, file: str, line: int, *says: str) -> Complaint:
@@ -352,7 +352,9 @@ def test_a_source_lacks_nothing_its_kind_cannot_work_without(
     changed = FILES["hearback.yaml"].replace("    kind: form\n", f"    kind: form\n{settings}")
     folder = folder_with(tmp_path, **{"hearback.yaml": changed})
 
-    found = load(folder, adapters=("sandbox",), kinds=("form",), needs={"form": ("secrets", "access_token")})
+    found = load(
+        folder, Installation(adapters=("sandbox",), kinds=("form",), needs={"form": ("secrets", "access_token")})
+    )
 
     assert [(each.file, each.line, each.what) for each in found.complaints] == [
         ("hearback.yaml", 16, f"sources.site: has no {name}") for name in lacking
@@ -362,7 +364,9 @@ def test_a_source_lacks_nothing_its_kind_cannot_work_without(
 def test_a_token_for_a_vendor_is_never_written_out(tmp_path: Path) -> None:
     changed = FILES["hearback.yaml"].replace("    kind: form\n", "    kind: form\n    access_token: EAAB-literal\n")
 
-    found = load(folder_with(tmp_path, **{"hearback.yaml": changed}), adapters=("sandbox",), kinds=("form",))
+    found = load(
+        folder_with(tmp_path, **{"hearback.yaml": changed}), Installation(adapters=("sandbox",), kinds=("form",))
+    )
 
     assert found.settings is None
     assert not any("EAAB" in str(each) for each in found.complaints)

@@ -32,6 +32,7 @@ def complaints(tmp_path: Path, *lines: str) -> list[Complaint]:
         ("kind: webflow", TOKEN, SECRET),
         ("kind: hubspot_workflow", TOKEN, SECRET, OLD),
         ("kind: hubspot_workflow", TOKEN, SECRET, "old_signatures: false"),
+        ("kind: hubspot_app", TOKEN, SECRET, OLD, "access_token: ${PROBE_ACCESS}"),
     ],
 )
 def test_a_source_that_fits_its_kind_is_right(tmp_path: Path, lines: tuple[str, ...]) -> None:

@@ -41,12 +41,14 @@ def test_no_mistake_of_a_sender_makes_a_parser_fail(kind: str) -> None:
         looks_like(delivery)
         with suppress(WebhookRejected):
             reader.verify(delivery, ("test-secret", "other"), datetime.now(UTC))
+        reading = Reading(mapping=mapping, honeypot="website", campaign="c")
         try:
-            found = reader.parse(delivery, Reading(mapping=mapping, honeypot="website", campaign="c"))
+            reader.missing(delivery, reading)
+            found = reader.parse(delivery, reading)
         except UnreadableDelivery:
             return
         leads = [each for each in found if isinstance(each, Submission)]
-        assert reader.parse(delivery, Reading(mapping=mapping, honeypot="website", campaign="c")) == found
+        assert reader.parse(delivery, reading) == found
         for position, lead in enumerate(leads):
             read += 1
             storable(lead)

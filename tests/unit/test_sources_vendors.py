@@ -747,17 +747,35 @@ def test_app_events_are_verified_like_workflows() -> None:
         hubspot_signing.check(v1, [SECRET], NOW, old_signatures=False)
 
 
-@pytest.mark.parametrize("body", [{}, [1], [{}], [{"objectId": 0}], [{"objectId": "1"}] * 201, b"["])
+CREATION = {"subscriptionType": "contact.creation", "objectId": "1"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({}, [1], [{}], [{"objectId": "1"}], [CREATION] * 201, b"["),
+        *([{**CREATION, "objectId": each}] for each in (0, True, None, "", "1/..", "١", [1])),
+        [CREATION, {**CREATION, "subscriptionType": "contact.privacyDeletion", "objectId": None}],
+        [{**CREATION, "subscriptionType": "object.creation", "objectTypeId": "0-1", "objectId": None}],
+    ],
+)
 def test_app_events_without_a_record_are_unreadable(body: Any) -> None:
     with pytest.raises(UnreadableDelivery):
         hubspot_app.events(app_delivery(body))
 
 
 @settings(max_examples=100)
-@given(st.lists(st.dictionaries(st.sampled_from(["objectId", "eventId", "occurredAt", "subscriptionId"]), VALUES)))
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["objectId", "eventId", "occurredAt", "subscriptionId", "subscriptionType", "portalId"]),
+            VALUES,
+        )
+    )
+)
 def test_no_list_makes_the_reader_of_app_events_fail(listed: list[dict[str, Any]]) -> None:
     try:
         found = hubspot_app.events(app_delivery(listed))
     except UnreadableDelivery:
         return
-    assert all(event.record and "\x00" not in event.key for event in found)
+    assert all(event.kind and "\x00" not in event.key + event.subject for event in found)

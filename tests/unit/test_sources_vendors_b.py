@@ -1,4 +1,4 @@
-"""Meta, LinkedIn, Calendly, WordPress plug-ins, Unbounce, Wufoo and JSON tools, without HTTP or database."""
+"""Meta, LinkedIn, HubSpot apps, Calendly, WordPress plug-ins, Unbounce, Wufoo and JSON tools, without a database."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from intake_deliveries import JSON, NOW, URLENCODED, a_delivery
-from vendor_support import compact, graph_lead, lead_action, leadgen, member_lead
+from vendor_support import app_contact, app_event, app_events, compact, graph_lead, lead_action, leadgen, member_lead
 
 from connector.adapters.http import Answer
 from connector.errors import (
@@ -23,19 +23,19 @@ from connector.errors import (
     UnreadableDelivery,
     WebhookRejected,
 )
-from connector.model.lead import Consent, Withdrawal
+from connector.model.lead import Consent, Ignored, Withdrawal
 from connector.publishing import read
 from connector.settings import default_folder
 from connector.signatures import Encoding, hmac_sha256
-from connector.sources import linkedin, meta
+from connector.sources import hubspot_app, linkedin, meta
 from connector.sources.base import Handshake, Keys, Reading
 from connector.sources.php import strings_of
 from connector.sources.registry import SOURCES, source_for
 from connector.sources.shared_secret import check_shown
 
 VENDORS = (
-    *("calendly", "contact_form_7", "elementor", "gravity_forms", "json", "linkedin", "meta", "unbounce"),
-    *("wpforms", "wufoo"),
+    *("calendly", "contact_form_7", "elementor", "gravity_forms", "hubspot_app", "json", "linkedin", "meta"),
+    *("unbounce", "wpforms", "wufoo"),
 )
 URN = "urn:li:leadGenFormResponse:501-1"
 
@@ -47,7 +47,8 @@ def parse(kind, body, content_type=JSON, *, fetched=None, **reading):
 
 
 def missing(kind, body, **fetched):
-    return [document.name for document in source_for(kind).missing(replace(a_delivery(body, JSON), fetched=fetched))]
+    delivery = replace(a_delivery(body, JSON), fetched=fetched)
+    return [document.name for document in source_for(kind).missing(delivery, Reading())]
 
 
 def answer(status, body=b"", **headers):
@@ -128,13 +129,72 @@ def test_linkedins_answers_are_told_by_their_status(status, kind):
     assert linkedin.refusal(answer(200, {})) is None
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (403, PermissionDenied),
+        (404, RecordNotFound),
+        (410, RecordNotFound),
+        (423, Unavailable),
+        (477, Unavailable),
+        (400, UnexpectedAnswer),
+    ],
+)
+def test_a_hubspot_apps_answers_are_told_by_their_status(status, kind):
+    error = hubspot_app.refusal(answer(status, **{"Retry-After": "7"}))
+
+    assert type(error) is kind
+    assert getattr(error, "retry_after", None) == (timedelta(seconds=7) if kind is Unavailable else None)
+    assert hubspot_app.refusal(answer(200, {})) is None
+
+
+def test_a_contact_is_asked_for_once_and_by_its_digits():
+    """I9, I12: an id as text or number is one contact; two events of it are two keys and one thing to fetch."""
+    body = compact([app_event(5), app_event("5", subscriptionId=6002), app_event(6), app_event(7, "contact.deletion")])
+
+    assert missing("hubspot_app", body) == ["5", "6"]
+    assert missing("hubspot_app", body, **{"5": "{}"}) == ["6"]
+    contact = json.dumps(app_contact(5, mobilephone="+49 170 23125001", hs_language="de"))
+    leads = [each for each in parse("hubspot_app", body, fetched={"5": contact}) if not isinstance(each, Ignored)]
+    assert [lead.lead_key for lead in leads] == ["6001:5:1789560000101:7", "6002:5:1789560000101:7"]
+    assert {lead.notice_key for lead in leads} == {"notice:contact:3003:5"}
+    assert leads[0].fields == {
+        "first_name": "Nora",
+        "last_name": "Feld",
+        "email": "nora.5@feld.example",
+        "phone": "+49 170 23125001",
+        "company": "Feld GmbH",
+        "postal_code": "10115",
+        "city": "Berlin",
+        "country": "Germany",
+        "language": "de",
+    }
+    assert leads[0].extra == {}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "more", "less"),
+    [
+        ({}, set(), set()),
+        ({"budget": "custom.budget", "Ansprechpartner": "full_name", "a,b": "email"}, {"budget"}, set()),
+        ({"message": "ignore", "secret": "ignore", "city": "custom.town"}, set(), {"message"}),
+    ],
+)
+def test_no_property_is_asked_for_that_is_not_used(mapping, more, less):
+    def asked(mapping):
+        [document] = source_for("hubspot_app").missing(a_delivery(app_events(5), JSON), Reading(mapping=mapping))
+        return set(document.path.partition("?properties=")[2].split(","))
+
+    assert asked(mapping) == (asked({}) | more) - less
+
+
 def test_a_lead_is_asked_for_once_and_by_its_digits():
     """I9, I12: ids as text or number are one; 0 is none; nothing but digits reaches the vendor's address."""
     body = leadgen(9001, "9001", 0, "0", "../me", "９００２", 9003)
 
     assert missing("meta", body) == ["9001", "9003"]
     assert missing("meta", body, **{"9001": "{}"}) == ["9003"]
-    [document] = source_for("meta").missing(replace(a_delivery(leadgen(7), JSON)))
+    [document] = source_for("meta").missing(a_delivery(leadgen(7), JSON), Reading())
     assert document.path == "/7?fields=created_time,form_id,field_data,custom_disclaimer_responses"
 
 
@@ -392,11 +452,12 @@ def test_check_names_everything_a_sender_lacks(tmp_path):
 
 def test_every_kind_says_what_it_needs():
     assert {kind: source.needs for kind, source in SOURCES.items() if source.needs} == {
+        "hubspot_app": ("access_token",),
         "json": ("secrets",),
         "linkedin": ("access_token",),
         "meta": ("access_token", "verify_token"),
     }
-    assert {kind for kind in VENDORS if SOURCES[kind].signed} == {"calendly", "linkedin", "meta"}
+    assert {kind for kind in VENDORS if SOURCES[kind].signed} == {"calendly", "hubspot_app", "linkedin", "meta"}
 
 
 def test_what_no_store_takes_is_stripped_from_keys_ids_and_consents_too():
@@ -444,12 +505,13 @@ DOCUMENTS = st.dictionaries(NAMES | st.text(max_size=8), VALUES, max_size=8)
 def leads_or_unreadable(kind, body, content_type, fetched=None):
     try:
         delivery = replace(a_delivery(body, content_type), fetched=fetched or {})
-        list(source_for(kind).missing(delivery))
-        found = source_for(kind).parse(delivery, Reading(mapping={"id": "lead_key", "2": "email"}, honeypot="hp"))
+        reading = Reading(mapping={"id": "lead_key", "2": "email"}, honeypot="hp")
+        list(source_for(kind).missing(delivery, reading))
+        found = source_for(kind).parse(delivery, reading)
     except UnreadableDelivery:
         return
     for lead in found:
-        if isinstance(lead, Withdrawal):
+        if isinstance(lead, Withdrawal | Ignored):
             continue
         texts = [lead.lead_key or "", *lead.fields.values(), *lead.also_keys]
         for more in (lead.extra, lead.attribution):
@@ -486,6 +548,34 @@ def test_no_fetched_answer_makes_linkedins_parser_fail(document, inner):
         if isinstance(fetched.get(name), dict):
             fetched[name] = {**fetched[name], **inner}
     leads_or_unreadable("linkedin", lead_action(), JSON, {URN: json.dumps(fetched)})
+
+
+@settings(deadline=None)
+@given(DOCUMENTS, st.dictionaries(st.sampled_from(["firstname", "email", "message", "hs_language", "zip"]), VALUES))
+def test_no_fetched_contact_makes_a_hubspot_apps_parser_fail(document, properties):
+    fetched = {**document, "properties": {**app_contact(51001)["properties"], **properties}}
+    for answer in (fetched, document, {"properties": document}):
+        leads_or_unreadable("hubspot_app", app_events(51001), JSON, {"51001": json.dumps(answer)})
+
+
+APP_EVENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "subscriptionType": st.sampled_from(
+            ["contact.creation", "object.creation", "contact.privacyDeletion", "contact.merge", "x\x00\ud800"]
+        )
+        | VALUES,
+        "objectId": st.integers() | VALUES,
+        **dict.fromkeys(("objectTypeId", "portalId", "eventId", "occurredAt", "changeSource"), VALUES),
+    },
+)
+
+
+@settings(deadline=None)
+@given(st.lists(APP_EVENTS, max_size=4))
+def test_no_list_of_events_makes_a_hubspot_apps_parser_fail(listed):
+    fetched = {str(number): json.dumps(app_contact(1)) for number in range(-1, 20)}
+    leads_or_unreadable("hubspot_app", json.dumps([app_event(1), *listed]), JSON, fetched)
 
 
 @settings(deadline=None)

@@ -1,5 +1,7 @@
 """Bodies at rest (P10)."""
 
+import hmac
+import json
 import stat
 import subprocess
 import sys
@@ -8,6 +10,8 @@ from subprocess import PIPE
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,6 +117,14 @@ def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
     assert len(keys) == 1
     assert len(keys.pop().strip()) >= 32
     assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+@given(st.lists(st.text(), min_size=1, max_size=4))
+def test_a_mark_is_the_hash_of_its_parts_as_json(parts: list[str]) -> None:
+    """P10: marks are kept for years, so their bytes must never change."""
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"hearback marks").derive(NEW.encode())
+
+    assert Vault(NEW).marks(*parts) == (hmac.digest(key, json.dumps(parts).encode(), "sha256"),)
 
 
 def test_marks_are_known_again_under_a_rotated_key_and_by_nobody_else() -> None:

@@ -1,0 +1,1 @@
+"""The real BottleCRM (PyPI `django-crm`, MIT) for tests: installed once per machine, run on a database of its own."""
