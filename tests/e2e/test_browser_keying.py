@@ -107,6 +107,8 @@ def test_cards_are_keyed_faster_than_the_server_answers(
         press(browser, token, Keys.ENTER, *to_phone, f"0441 23501{number:02}", Keys.TAB, Keys.TAB, " ", Keys.ENTER)
     WebDriverWait(browser, 60).until(lambda _: kept(services) == CARDS)
     browser.execute_cdp_cmd("Network.emulateNetworkConditions", {**slow, "latency": 0})
+    # The last card is kept before its answer is shown.
+    WebDriverWait(browser, 30).until(lambda page: page.execute_script("return !sending && !typed.length"))
 
     assert complaints(browser) == []
     assert [each for each in found.items() if each[1]] == []
