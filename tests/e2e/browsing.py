@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
@@ -54,6 +57,12 @@ def a_browser(folder: Path, *flags: str, prefs: Mapping[str, object] | None = No
     finally:
         with suppress(OSError):
             browser.quit()
+
+
+def sign_in(browser: webdriver.Chrome, name: str, password: str) -> None:
+    """Fill in the page for signing in by keyboard, once the cursor is where the page puts it."""
+    WebDriverWait(browser, 30).until(lambda page: page.switch_to.active_element.get_attribute("id") == "name")
+    ActionChains(browser, duration=0).send_keys(name, Keys.TAB, password, Keys.ENTER).perform()
 
 
 def photograph(browser: webdriver.Chrome, name: str) -> None:

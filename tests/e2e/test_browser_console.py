@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 import requests
-from browsing import a_browser, barriers, complaints, need_chromium, photograph
+from browsing import a_browser, barriers, complaints, need_chromium, photograph, sign_in
 from console_support import PASSWORD, an_account
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
@@ -87,7 +87,7 @@ def test_a_quarantined_delivery_is_found_and_released_by_keyboard_alone(
     found = {"login": barriers(browser)}
     photograph(browser, "console-login")
 
-    press(browser, "ada", Keys.TAB, PASSWORD, Keys.ENTER)
+    sign_in(browser, "ada", PASSWORD)
     on(browser, "Intake")
     found["intake"] = barriers(browser)
     photograph(browser, "console-intake")
@@ -150,7 +150,7 @@ def test_the_console_speaks_the_accounts_language(
     an_account(services, name, "manager", language=language)
     browser.delete_all_cookies()
     browser.get(f"{server.base}/console/login")
-    press(browser, name, Keys.TAB, PASSWORD, Keys.ENTER)
+    sign_in(browser, name, PASSWORD)
     WebDriverWait(browser, 15).until(lambda page: not page.find_elements(By.ID, "password"))
     browser.get(f"{server.base}/console/intake")
     on(browser, heading)
@@ -163,7 +163,7 @@ def test_the_console_speaks_the_accounts_language(
 def test_a_wrong_password_says_what_to_do(browser: webdriver.Chrome, server: Server) -> None:
     browser.delete_all_cookies()
     browser.get(f"{server.base}/console/login")
-    press(browser, "ada", Keys.TAB, "not the password", Keys.ENTER)
+    sign_in(browser, "ada", "not the password")
     WebDriverWait(browser, 15).until(lambda page: page.find_elements(By.CSS_SELECTOR, "[role=alert]"))
     photograph(browser, "console-login-wrong")
 

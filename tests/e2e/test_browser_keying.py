@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from browsing import a_browser, barriers, complaints, need_chromium, photograph
+from browsing import a_browser, barriers, complaints, need_chromium, photograph, sign_in
 from console_support import PASSWORD, an_account
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
@@ -69,10 +69,10 @@ def wait(browser: webdriver.Chrome, selector: str) -> None:
     WebDriverWait(browser, 30).until(lambda page: page.find_elements(By.CSS_SELECTOR, selector))
 
 
-def sign_in(browser: webdriver.Chrome, server: Server, name: str) -> None:
+def enter(browser: webdriver.Chrome, server: Server, name: str) -> None:
     browser.delete_all_cookies()
     browser.get(f"{server.base}/console/")
-    press(browser, name, Keys.TAB, PASSWORD, Keys.ENTER)
+    sign_in(browser, name, PASSWORD)
     wait(browser, "a[aria-current=page][href='/console/cards']")
 
 
@@ -94,7 +94,7 @@ def test_cards_are_keyed_faster_than_the_server_answers(
     browser: webdriver.Chrome, server: Server, services: Services, tokens: list[str]
 ) -> None:
     """ui.md: keyboard first, no lost keystroke. Everything is typed in one go, the answers come when they come."""
-    sign_in(browser, server, "anna")
+    enter(browser, server, "anna")
     found = {"cards": barriers(browser)}
     photograph(browser, "cards")
     open_batch(browser, "Tray 1")
@@ -137,7 +137,7 @@ def test_a_card_that_was_not_taken_stays_and_is_kept_once(
     still = browser.find_element(By.ID, "email").get_attribute("value")
     keying = browser.current_window_handle
     browser.switch_to.new_window("tab")
-    sign_in(browser, server, "anna")
+    enter(browser, server, "anna")
     browser.close()
     browser.switch_to.window(keying)
     press(browser, Keys.ENTER)
@@ -174,7 +174,7 @@ def test_a_second_and_a_third_work_by_keyboard_in_their_language(
 ) -> None:
     """C12: one differs, one agrees; nobody sees what the other typed."""
     browser.execute_script("failed = false")
-    sign_in(browser, server, name)
+    enter(browser, server, name)
     photograph(browser, f"cards-{name}")
     found = barriers(browser)
     settled = name == "celina"
