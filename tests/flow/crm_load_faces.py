@@ -250,7 +250,9 @@ class SalesforceFace(Face):
 
     def limit(self, delay: timedelta) -> None:
         body = [{"message": "ConcurrentRequests Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}]
-        self.server.next(Answer(403, body, {"Retry-After": str(int(delay.total_seconds()))}))
+        # The limit is one of the API, not of signing in.
+        limited = Answer(403, body, {"Retry-After": str(int(delay.total_seconds()))})
+        self.server.next(limited, lambda call: "/oauth2/" not in call.path)
 
     def fail(self) -> None:
         body = [{"message": "server unavailable", "errorCode": "SERVER_UNAVAILABLE"}]

@@ -60,7 +60,7 @@ class Size:
 SIZE = (
     Size(10_000, kills=10, lost=4, limited=3, failed=2, search_lag=8, rest=timedelta(seconds=10), patience=600)
     if FULL
-    else Size(1_200, kills=3, lost=2, limited=1, failed=1, search_lag=1, rest=timedelta(seconds=1), patience=120)
+    else Size(1_200, kills=3, lost=2, limited=1, failed=1, search_lag=1, rest=timedelta(seconds=1), patience=600)
 )
 
 

@@ -118,7 +118,9 @@ def token_error(response: requests.Response, call: str) -> ConnectorError:
     told = body if isinstance(body, dict) else {}
     code = str(told.get("error") or "")[:40]
     advice = tokens.refused(code, str(told.get("error_description") or ""))
-    return caused(AuthenticationError(f"{call}: {code}: {advice}", status=status, code=code), status, code)
+    return caused(
+        AuthenticationError(f"{call}: {code or f'status {status}'}: {advice}", status=status, code=code), status, code
+    )
 
 
 def token_is_gone(response: requests.Response) -> bool:
