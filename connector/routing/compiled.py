@@ -16,6 +16,7 @@ from connector.routing.index import Index, Tests
 
 #: Countries have indexes of their own as long as these hold, together, at most so many times the rules.
 _COPIES = 4
+_COUNTRY = "country"
 
 
 class CompiledRules:
@@ -61,7 +62,8 @@ class _Countries:
             self._axis = Axis(0, {})
             self._indexes = [Index(tests)] * 2
         else:
-            made = {bits: Index(_without_country(tests, bits)) for bits in distinct}
+            rules = list(tests.items())
+            made = {bits: Index(dict(rules[place] for place in ranks(bits)), settled=_COUNTRY) for bits in distinct}
             self._indexes = [made[bits] for bits in bitmaps]
 
     def index(self, country: str) -> Index:
@@ -70,12 +72,5 @@ class _Countries:
 
 
 def _country_axis(tests: Mapping[int, Tests]) -> Axis:
-    named = {place: each["country"] for place, each in enumerate(tests.values()) if "country" in each}
+    named = {place: each[_COUNTRY] for place, each in enumerate(tests.values()) if _COUNTRY in each}
     return Axis(len(tests), named)
-
-
-def _without_country(tests: Mapping[int, Tests], bits: int) -> dict[int, Tests]:
-    """Return the rules of a country; that they are for it needs no test any more."""
-    rules = list(tests.items())
-    there = (rules[place] for place in ranks(bits))
-    return {rank: {field: test for field, test in each.items() if field != "country"} for rank, each in there}

@@ -18,12 +18,13 @@ class Index:
 
     __slots__ = ("_all", "_axes", "_in_force", "_ranks")
 
-    def __init__(self, rules: Mapping[int, Tests]) -> None:
-        """Index rules by rank, in order."""
+    def __init__(self, rules: Mapping[int, Tests], settled: str = "") -> None:
+        """Index rules by rank, in order; that their test of the `settled` field is passed is known."""
         by_field: dict[str, dict[int, Accepted]] = defaultdict(dict)
         for place, tests in enumerate(rules.values()):
             for field, test in tests.items():
                 by_field[field][place] = test
+        by_field.pop(settled, None)
         in_force = by_field.pop(IN_FORCE, None)
         self._ranks = tuple(rules)
         self._all = (1 << len(rules)) - 1
