@@ -54,7 +54,10 @@ class Load:
 
 
 def work(services: Services, connection: str) -> int:
-    """Send one batch of each object type; return how many commands were taken up."""
+    """Send one batch of each object type; return how many commands were taken up.
+
+    While leads wait in full batches they go first: a rep's lead does not wait for other people's tasks.
+    """
     settings = services.current().settings
     configured = settings.connections.get(connection)
     if configured is None:
@@ -71,7 +74,14 @@ def work(services: Services, connection: str) -> int:
     with services.store.transaction() as tx:
         observed.follow(tx, connection)
         waiting = commands.waiting_types(tx, connection)
-    return sum(_send(services, adapter, connection, object_type) for object_type in ORDER if object_type in waiting)
+    taken = 0
+    for object_type in ORDER:
+        if object_type in waiting:
+            batch = _send(services, adapter, connection, object_type)
+            taken += batch
+            if batch == adapter.batch_size:
+                break
+    return taken
 
 
 def _send(services: Services, adapter: Adapter, connection: str, object_type: ObjectType) -> int:

@@ -44,6 +44,20 @@ def test_a_lead_goes_first_and_its_task_links_to_it(desk: Desk) -> None:
     assert states(desk) == [("lead", "done", 1), ("task", "done", 1)]
 
 
+def test_while_leads_wait_in_full_batches_tasks_wait_for_them(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 5: what a burst delays is the tasks, not that the last lead has an owner."""
+    monkeypatch.setattr(type(desk.crm), "batch_size", 2)
+    for number in range(5):
+        desk.post(**jan(email=f"p{number}@kos.example", vorname=f"P{number}"))
+    desk.work()
+
+    desk.send()
+
+    types = [[command.object_type for command in call] for call in desk.crm.calls]
+    lead, task = ObjectType.LEAD, ObjectType.TASK
+    assert types == [[lead, lead], [lead, lead], [lead], [task, task], [task, task], [task]]
+
+
 def test_a_lost_answer_to_a_task_is_looked_up_before_it_is_sent_again(desk: Desk) -> None:
     """P5, K5, A9: applied, then no answer."""
     desk.post(**jan())
