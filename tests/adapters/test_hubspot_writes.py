@@ -105,6 +105,19 @@ def test_calls_stop_before_the_limit_and_not_at_it(hubspot: HubSpotRig) -> None:
     assert timedelta() < (caught.value.retry_after or timedelta()) <= timedelta(seconds=10)
 
 
+def test_contacts_are_not_written_when_their_leads_could_not_follow(hubspot_leads: LeadObjectsRig) -> None:
+    """A28: broken off in between, both calls would be made again, and a look before them."""
+    hubspot_leads.adapter.upsert([a_lead()])
+    hubspot_leads.server.remaining = 7
+    hubspot_leads.adapter.upsert([a_lead()])
+    before = hubspot_leads.requests()
+
+    with pytest.raises(RateLimited):
+        hubspot_leads.adapter.upsert([a_lead()])
+
+    assert hubspot_leads.requests() == before
+
+
 def test_the_last_calls_of_a_day_are_left_to_others(hubspot: HubSpotRig) -> None:
     """A28."""
     hubspot.server.daily_remaining = 100

@@ -21,6 +21,8 @@ from connector.model.crm import ObjectType, Outcome, Upsert, WriteResult
 Result = WriteResult | ConnectorError
 _STAGE, _NAME = "hs_pipeline_stage", "hs_lead_name"
 _NAMELESS = "Lead"
+#: Calls that must be left when contacts are written, so that their leads can follow; another worker may do the same.
+_AHEAD = 4
 
 
 class LeadObjects:
@@ -73,6 +75,8 @@ class LeadObjects:
     def _made(self, ready: Mapping[int, tuple[Upsert, dict[str, str]]]) -> dict[int, Result]:
         if not ready:
             return {}
+        # Broken off at the limit, both calls would be made again, and a look before them.
+        self._client.limits.reserve("contacts and their leads", search=False, ahead=_AHEAD)
         people = self._keyed.write(
             ObjectType.LEAD,
             self._places.person,

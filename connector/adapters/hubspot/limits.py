@@ -47,24 +47,24 @@ class Limits:
             if daily and rest is not None:
                 self._day = daily, rest, now
 
-    def reserve(self, call: str, *, search: bool) -> None:
-        """Raise `RateLimited` instead of sending a call that would use up what is left."""
+    def reserve(self, call: str, *, search: bool, ahead: int = 0) -> None:
+        """Raise `RateLimited` instead of sending a call that, with so many others, would use up what is left."""
         now = self._clock()
         with self._lock:
-            wait = self._wait(now) or (self._search_wait(now) if search else None)
+            wait = self._wait(now, ahead) or (self._search_wait(now) if search else None)
             if search and wait is None:
                 self._searched.append(now)
         if wait is not None:
             raise RateLimited(f"{call}: nearly at HubSpot's limit, so not sent", retry_after=wait)
 
-    def _wait(self, now: float) -> timedelta | None:
+    def _wait(self, now: float, ahead: int) -> timedelta | None:
         if self._day is not None:
             daily, rest, at = self._day
             if rest <= daily * DAILY_SHARE and now - at < min(_DAY, _DAILY_PAUSE.total_seconds()):
                 return _DAILY_PAUSE
         if self._window is not None:
             limit, left, at, span = self._window
-            if left <= min(RESERVE, limit // 10) and now - at < span:
+            if left <= min(RESERVE + ahead, limit // 10) and now - at < span:
                 return timedelta(seconds=span - (now - at))
         return None
 
